@@ -1,0 +1,223 @@
+// Package plain is the scheme without protection: clients upload their encoded
+// vectors as they are and the coordinator adds them. It is the reference that
+// every other scheme must equal bit for bit, and is for simulation, for tests and
+// for coordinators that are trusted with every single update.
+//
+// Its phases are upload and open. It demands nothing of the session, has no
+// parameters, and no secrets.
+package plain
+
+import (
+	"crypto/ed25519"
+	"io"
+
+	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
+)
+
+// Name is the scheme's name in plans.
+const Name = "plain"
+
+// Scheme implements secagg.ClientScheme and secagg.ServerScheme.
+type Scheme struct{}
+
+// Name returns "plain".
+func (Scheme) Name() string { return Name }
+
+// Roles returns the client alone.
+func (Scheme) Roles() []secagg.Role { return []secagg.Role{secagg.RoleClient} }
+
+// Views returns every view: nothing is hidden.
+func (Scheme) Views() []secagg.View { return []secagg.View{secagg.ViewSum} }
+
+// Configure implements secagg.ServerScheme: no policy is too demanding for a
+// scheme that promises nothing, and it has no parameters.
+func (Scheme) Configure(secagg.Policy) ([]byte, error) { return nil, nil }
+
+var errParameters = fault.New(fault.Refused, "plain/parameters", "scheme plain takes no parameters", "remove them from the plan")
+
+func check(s secagg.Session) error {
+	if len(s.Binding.Parameters) != 0 {
+		return errParameters
+	}
+	if s.Words < 1 || field.PackedLen(s.Words, s.WordBits) < 0 || s.Minimum < 1 || s.Minimum > s.Roster.Len() {
+		return secagg.ErrSession.At("%d words, minimum %d of %d", s.Words, s.Minimum, s.Roster.Len())
+	}
+	return nil
+}
+
+// instruction is the only one a plain client gets.
+var instruction = []byte("upload")
+
+type party struct {
+	session secagg.Session
+	self    int
+	key     ed25519.PrivateKey
+	commit  []byte // set once sealed
+	dead    bool
+}
+
+// NewParty implements secagg.ClientScheme. coins are not used.
+func (Scheme) NewParty(s secagg.Session, self int, key ed25519.PrivateKey, _ io.Reader) (secagg.Party, error) {
+	if err := check(s); err != nil {
+		return nil, err
+	}
+	return &party{session: s, self: self, key: key}, nil
+}
+
+// ResumeParty implements secagg.ClientScheme: the record is the commit frame.
+func (Scheme) ResumeParty(s secagg.Session, self int, key ed25519.PrivateKey, record []byte) (secagg.Party, error) {
+	if err := check(s); err != nil {
+		return nil, err
+	}
+	if _, err := secagg.OpenCommit(s.Roster.At(self), s.Context, record); err != nil {
+		return nil, secagg.ErrTombstone
+	}
+	return &party{session: s, self: self, key: key, commit: record}, nil
+}
+
+func (p *party) Step(body []byte) (secagg.Reply, error) {
+	if p.dead {
+		return secagg.Reply{}, secagg.ErrDead
+	}
+	if string(body) != string(instruction) {
+		return secagg.Reply{}, secagg.ErrPhase
+	}
+	if p.commit != nil {
+		return secagg.Reply{Message: p.commit, Record: p.commit}, nil
+	}
+	return secagg.Reply{Seal: true}, nil
+}
+
+func (p *party) Seal(vector []uint32, out io.Writer) (secagg.Reply, error) {
+	if p.dead {
+		return secagg.Reply{}, secagg.ErrDead
+	}
+	if p.commit != nil {
+		return secagg.Reply{}, secagg.ErrRepeated
+	}
+	if len(vector) != p.session.Words {
+		return secagg.Reply{}, secagg.ErrVector.At("%d words for %d", len(vector), p.session.Words)
+	}
+	w := secagg.NewCommitWriter(out)
+	pieces := piecesOf(p.session)
+	buf := make([]byte, pieces.Size)
+	for i := range pieces.Count {
+		b := buf[:pieces.Len(i)]
+		if err := field.Pack(b, words(vector, i), p.session.WordBits); err != nil {
+			return secagg.Reply{}, secagg.ErrVector.Because(err)
+		}
+		if _, err := w.Write(b); err != nil {
+			return secagg.Reply{}, err
+		}
+	}
+	clear(vector)
+	p.commit = secagg.SignCommit(p.key, p.session.Context, w.Commit())
+	return secagg.Reply{Message: p.commit, Record: p.commit}, nil
+}
+
+func (p *party) Erase() { p.dead = true }
+
+// words returns the part of a vector that piece i carries.
+func words(vector []uint32, i int) []uint32 {
+	return vector[i*field.ChunkWords : min((i+1)*field.ChunkWords, len(vector))]
+}
+
+func piecesOf(s secagg.Session) secagg.Pieces {
+	total := field.PackedLen(s.Words, s.WordBits)
+	return secagg.Pieces{Count: field.ChunkCount(s.Words), Size: min(field.PackedLen(field.ChunkWords, s.WordBits), total), Total: int64(total)}
+}
+
+type control struct {
+	session secagg.Session
+	phase   secagg.Phase
+	commits [][]byte // accepted commit frames by member
+}
+
+var (
+	phaseUpload = secagg.Phase{Name: "upload", Kind: secagg.PhaseUpload}
+	phaseOpen   = secagg.Phase{Name: "open", Kind: secagg.PhaseOpen}
+)
+
+// NewControl implements secagg.ServerScheme.
+func (Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
+	if err := check(s); err != nil {
+		return nil, err
+	}
+	return &control{session: s, phase: phaseUpload, commits: make([][]byte, s.Roster.Len())}, nil
+}
+
+func (c *control) Phase() secagg.Phase { return c.phase }
+
+func (c *control) Instruction(int) ([]byte, bool) {
+	return instruction, c.phase == phaseUpload
+}
+
+func (c *control) Receive(member int, frame []byte) error {
+	if member < 0 || member >= len(c.commits) {
+		return secagg.ErrNotAsked
+	}
+	if old := c.commits[member]; old != nil {
+		if string(old) == string(frame) {
+			return nil
+		}
+		return secagg.ErrRepeated
+	}
+	if c.phase != phaseUpload {
+		return secagg.ErrPhase
+	}
+	commit, err := secagg.OpenCommit(c.session.Roster.At(member), c.session.Context, frame)
+	if err != nil {
+		return err
+	}
+	if commit.Size != piecesOf(c.session).Total {
+		return secagg.ErrUpload.At("%d bytes", commit.Size)
+	}
+	c.commits[member] = frame
+	return nil
+}
+
+func (c *control) Waiting() []int {
+	var out []int
+	if c.phase == phaseUpload {
+		for i, f := range c.commits {
+			if f == nil {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
+}
+
+func (c *control) Survivors() [][]int {
+	var u []int
+	for i, f := range c.commits {
+		if f != nil {
+			u = append(u, i)
+		}
+	}
+	return [][]int{u}
+}
+
+func (c *control) Advance() error {
+	if c.phase != phaseUpload {
+		return secagg.ErrPhase
+	}
+	if n := len(c.Survivors()[0]); n < c.session.Minimum {
+		return secagg.ErrTooFew.At("phase upload: %d of at least %d", n, c.session.Minimum)
+	}
+	c.phase = phaseOpen
+	return nil
+}
+
+type opening struct{ survivors []int }
+
+func (opening) Erase() {}
+
+func (c *control) Opening() (secagg.Opening, error) {
+	if c.phase != phaseOpen {
+		return nil, secagg.ErrPhase
+	}
+	return opening{c.Survivors()[0]}, nil
+}

@@ -1,0 +1,106 @@
+package secagg
+
+// Task is what the coordinator offers a client that checked in: one attempt under
+// stated terms, starting from one model.
+type Task struct {
+	Round RoundID
+	Terms Terms
+	// Rest is the digest of the plan's parts that concern the coordinator alone.
+	Rest      Digest
+	Model     Digest
+	ModelSize int64 // bytes of the model's canonical safetensors file
+}
+
+// Encode returns the canonical encoding.
+func (t Task) Encode() []byte {
+	var e Encoder
+	e.Message(1, t.Round.encode)
+	e.Bytes(2, t.Terms.Encode())
+	e.Bytes(3, t.Rest[:])
+	e.Bytes(4, t.Model[:])
+	e.Uint(5, uint64(t.ModelSize))
+	return e.Encoded()
+}
+
+// DecodeTask parses what Encode wrote and checks its terms.
+func DecodeTask(b []byte) (Task, error) {
+	d := NewDecoder(b)
+	round, terms := d.Bytes(1), d.Bytes(2)
+	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload)}
+	err := d.Close()
+	if err == nil {
+		t.Round, err = DecodeRoundID(round)
+	}
+	if err == nil {
+		t.Terms, err = DecodeTerms(terms)
+	}
+	if err == nil && t.Terms.Job != t.Round.Job {
+		err = ErrTerms.At("job %q under the terms of %q", t.Round.Job, t.Terms.Job)
+	}
+	if err != nil {
+		return Task{}, err
+	}
+	return t, nil
+}
+
+// Session derives the session of an attempt from what a client was offered and
+// the roster that was admitted.
+func (t Task) Session(roster Roster) (Session, error) {
+	q, err := t.Terms.Encoding.Check()
+	if err != nil {
+		return Session{}, ErrTerms.At("encoding").Because(err)
+	}
+	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(),
+		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters}
+	return Session{Binding: b, Context: b.Context(), Roster: roster, Minimum: t.Terms.Minimum,
+		Words: q.Layout().Len(), WordBits: q.WordBits()}, nil
+}
+
+// Envelope is what the coordinator has to say to one client: at any time at most
+// one envelope per client is outstanding, so delivery may be repeated, polled or
+// pushed. Step counts from 1 and never repeats with other content in an attempt.
+type Envelope struct {
+	Round RoundID
+	Step  uint32
+	// Roster is set in the first envelope of an attempt: the admitted clients.
+	Roster []byte
+	// Body is an instruction to the scheme's Party. Absent when the attempt is over.
+	Body []byte
+	// Over ends the attempt for this client; Reason says why in words for a log.
+	// Completed is set if its contribution was used.
+	Over      bool
+	Completed bool
+	Reason    string
+}
+
+// Encode returns the canonical encoding.
+func (m Envelope) Encode() []byte {
+	var e Encoder
+	e.Message(1, m.Round.encode)
+	e.Uint(2, uint64(m.Step))
+	e.Bytes(3, m.Roster)
+	e.Bytes(4, m.Body)
+	e.Bool(5, m.Over)
+	e.Bool(6, m.Completed)
+	e.String(7, m.Reason)
+	return e.Encoded()
+}
+
+// DecodeEnvelope parses what Encode wrote.
+func DecodeEnvelope(b []byte) (Envelope, error) {
+	d := NewDecoder(b)
+	round := d.Bytes(1)
+	m := Envelope{Step: uint32(d.Int(2, 1<<31-1)), Roster: d.Bytes(3), Body: d.Bytes(4), Over: d.Bool(5),
+		Completed: d.Bool(6), Reason: d.String(7)}
+	err := d.Close()
+	if err == nil {
+		m.Round, err = DecodeRoundID(round)
+	}
+	if err != nil {
+		return Envelope{}, err
+	}
+	if m.Step == 0 || len(m.Reason) > 1000 {
+		return Envelope{}, ErrEncoding.At("envelope")
+	}
+	return m, nil
+}
