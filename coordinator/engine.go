@@ -1,0 +1,470 @@
+// Package coordinator owns the rounds of a run: it feeds events to the round
+// machine and performs the effects that come back, against a store, a ledger and
+// a host. The server and the simulator use the same engine; they differ in the
+// host only.
+package coordinator
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator/cohort"
+	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/coordinator/round"
+	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// Refusals of the engine.
+var (
+	ErrConfig   = fault.New(fault.Usage, "coordinator/config", "engine configuration is refused", "correct the configuration")
+	ErrOtherRun = fault.New(fault.Conflict, "coordinator/other-run", "the store holds a run of another plan", "resume it on purpose, or choose another directory")
+	ErrNoRound  = fault.New(fault.Aborted, "coordinator/no-round", "that attempt is over", "check in again")
+	ErrNotOpen  = fault.New(fault.Conflict, "coordinator/not-open", "no upload is expected from this client now", "ask for the present instruction")
+	ErrBusy     = fault.New(fault.Exhausted, "coordinator/busy", "the upload spool is full", "try again later")
+	ErrStatus   = fault.New(fault.Conflict, "coordinator/status", "the run is not in a status that allows this", "look at choir run list")
+	ErrFailed   = fault.New(fault.Internal, "coordinator/failed", "the engine stopped after a failure of its store", "restart the coordinator")
+)
+
+// Config is what an engine is made of. All fields but Initial, Ledger and
+// Observer are required.
+type Config struct {
+	Plan plan.Plan
+	// Initial is the model that a new run starts from.
+	Initial tensor.Model
+	// Resume lets an existing run go on under a changed plan, from its last model.
+	Resume    bool
+	Store     *store.Store
+	Host      Host
+	Registry  Registry
+	Authority ed25519.PublicKey // enrolment authority
+	Ledger    Ledger
+	Observer  Observer
+	// Coins must be cryptographically secure; it seeds a new run's sampling.
+	Coins io.Reader
+	// Workers is the number of goroutines that open a sum; at least 1.
+	Workers int
+}
+
+// Engine runs one plan. Safe for concurrent use.
+type Engine struct {
+	cfg Config
+
+	mu       sync.Mutex
+	head     head
+	revision uint64
+	failed   error // the store failed: nothing goes on until a restart
+
+	machine *round.Machine
+	set     round.Settings
+	invited map[secagg.PartyID]bool // nil: anybody
+	drawn   []secagg.PartyID        // the same, in order
+	bytes   int64                   // of one client's upload
+	acc     secagg.Accumulator
+	adds    []round.Task // waiting to be added, one after another
+	adding  bool
+	pending *result // of TaskOpen, until it is committed
+	parts   map[string]bool
+	dirty   int64 // bytes added since the last checkpoint
+	since   []int // members added since the last checkpoint
+	addTime time.Duration
+	last    lastAttempt
+}
+
+// lastAttempt remembers how the latest attempt ended, for clients that ask late.
+type lastAttempt struct {
+	id        secagg.RoundID
+	survivors map[secagg.PartyID]bool
+	reason    string
+}
+
+// Open loads a run from its store, or begins it. Nothing happens until Start.
+func Open(cfg Config) (*Engine, error) {
+	if cfg.Store == nil || cfg.Host == nil || cfg.Registry == nil || cfg.Coins == nil || cfg.Workers < 1 || cfg.Plan.Scheme() == nil {
+		return nil, ErrConfig.At("a required field is missing")
+	}
+	if cfg.Ledger == nil {
+		cfg.Ledger = NullLedger{}
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = silent{}
+	}
+	e := &Engine{cfg: cfg, parts: map[string]bool{}}
+	value, revision, err := cfg.Store.Head.Load()
+	if err != nil {
+		return nil, err
+	}
+	e.revision = revision
+	if value == nil {
+		return e, e.begin()
+	}
+	if e.head, err = decodeHead(value); err != nil {
+		return nil, err
+	}
+	if e.head.plan != cfg.Plan.Digest() {
+		if !cfg.Resume {
+			return nil, ErrOtherRun.At("job %s", cfg.Plan.Job())
+		}
+		next := e.head
+		next.plan, next.status, next.reason = cfg.Plan.Digest(), Running, ""
+		next.attempt++ // an attempt under the old plan is not continued
+		return e, e.swap(next)
+	}
+	if cfg.Resume && e.head.status != Running {
+		next := e.head
+		next.status, next.reason = Running, ""
+		return e, e.swap(next)
+	}
+	return e, nil
+}
+
+// begin writes a new run's first head.
+func (e *Engine) begin() error {
+	m := e.cfg.Initial
+	if !m.Schema().Equal(e.cfg.Plan.Terms().Tensors) {
+		return ErrConfig.At("initial model has another shape than the plan's")
+	}
+	if err := m.CheckFinite(); err != nil {
+		return ErrConfig.At("initial model").Because(err)
+	}
+	digest, size, err := e.writeBlob(func(w io.Writer) error { return tensor.WriteSafetensors(w, m) })
+	if err != nil {
+		return err
+	}
+	h := head{plan: e.cfg.Plan.Digest(), status: Running, attempt: 1, model: digest, modelSize: size}
+	if _, err := io.ReadFull(e.cfg.Coins, h.seed[:]); err != nil {
+		return fmt.Errorf("reading coins: %w", err)
+	}
+	return e.swap(h)
+}
+
+// swap replaces the head durably.
+func (e *Engine) swap(h head) error {
+	if err := e.cfg.Store.Head.Swap(e.revision, h.encode()); err != nil {
+		return fmt.Errorf("head: %w", err)
+	}
+	e.revision++
+	e.head = h
+	return nil
+}
+
+// Start begins or resumes the run's present attempt.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.resume(); err != nil {
+		return err
+	}
+	return e.failed
+}
+
+// segment names the journal of the attempt under way.
+func (e *Engine) segment() string { return fmt.Sprintf("%d/%d", e.head.rounds+1, e.head.attempt) }
+
+// resume continues the attempt that the journal holds, or begins a new one.
+func (e *Engine) resume() error {
+	segments, err := e.cfg.Store.Journal.Segments()
+	if err != nil {
+		return err
+	}
+	var records [][]byte
+	for _, s := range segments {
+		switch s {
+		case historySegment:
+		case e.segment():
+			err = e.cfg.Store.Journal.Read(s, func(r []byte) error {
+				records = append(records, append([]byte(nil), r...))
+				return nil
+			})
+		default: // an attempt that the head has left behind
+			err = e.cfg.Store.Journal.Drop(s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(records) == 0 {
+		e.dropSpool()
+		return e.attempt()
+	}
+	began, err := decodeBegan(records[0])
+	if err != nil {
+		return err
+	}
+	e.settle(began)
+	m, fx, err := round.Restore(e.set, records[1:])
+	if err != nil {
+		return err
+	}
+	e.machine = m
+	if parts, err := e.cfg.Store.Spool.List(); err == nil {
+		for _, p := range parts {
+			e.parts[p.ID] = true
+		}
+	}
+	if err := e.makeAccumulator(); err != nil {
+		return err
+	}
+	e.perform(fx)
+	e.step(round.Tick{At: e.now()})
+	return nil
+}
+
+// settle fixes the settings of the attempt under way.
+func (e *Engine) settle(began round.Instant) {
+	e.set = round.Settings{Plan: e.cfg.Plan,
+		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.rounds + 1, Attempt: e.head.attempt},
+		Model: e.head.model, ModelSize: e.head.modelSize, Began: began}
+	e.invited, e.drawn = nil, nil
+	if e.cfg.Plan.Selection() == plan.SelectUniform {
+		seed := field.Derive(e.head.seed, "cohort "+e.set.ID.String())
+		e.invited = map[secagg.PartyID]bool{}
+		e.drawn = cohort.Uniform(seed, e.cfg.Registry.Clients(), e.cfg.Plan.Invited())
+		for _, id := range e.drawn {
+			e.invited[id] = true
+		}
+	}
+	e.acc, e.adds, e.adding, e.pending, e.parts = nil, nil, false, nil, map[string]bool{}
+	e.dirty, e.since, e.addTime, e.bytes = 0, nil, 0, 0
+}
+
+// attempt begins the next attempt, if the run goes on.
+func (e *Engine) attempt() error {
+	e.machine = nil
+	if e.head.status != Running {
+		return nil
+	}
+	if int(e.head.rounds) >= e.cfg.Plan.Rounds() {
+		return e.finish(Finished, "all rounds are done")
+	}
+	if int(e.head.attempt) > e.cfg.Plan.Attempts() {
+		return e.finish(Stopped, fmt.Sprintf("round %d failed in all its attempts", e.head.rounds+1))
+	}
+	e.settle(e.now())
+	if err := e.cfg.Store.Journal.Append(e.segment(), encodeBegan(e.set.Began)); err != nil {
+		return err
+	}
+	m, fx := round.New(e.set)
+	e.machine = m
+	e.perform(fx)
+	e.cfg.Observer.RoundBegan(e.set.ID, e.drawn)
+	return nil
+}
+
+func (e *Engine) finish(s Status, reason string) error {
+	next := e.head
+	next.status, next.reason = s, reason
+	return e.swap(next)
+}
+
+func (e *Engine) now() round.Instant { return round.Instant(e.cfg.Host.Now().UnixNano()) }
+
+// step feeds one event to the machine and performs its effects.
+func (e *Engine) step(ev round.Event) error {
+	if e.failed != nil {
+		return ErrFailed.Because(e.failed)
+	}
+	if e.machine == nil {
+		return ErrNoRound
+	}
+	fx, err := e.machine.Step(ev)
+	if err != nil {
+		return err
+	}
+	e.perform(fx)
+	if e.failed != nil {
+		return ErrFailed.Because(e.failed)
+	}
+	return nil
+}
+
+// perform carries out effects in their order. If the store fails the engine stops:
+// what was not made durable must not be acted upon.
+func (e *Engine) perform(fx round.Effects) {
+	if e.failed != nil {
+		return
+	}
+	if fx.Persist != nil {
+		if e.fail(e.cfg.Store.Journal.Append(e.segment(), fx.Persist)) {
+			return
+		}
+	}
+	for _, a := range fx.Audit {
+		e.cfg.Observer.Audit(e.set.ID, a)
+	}
+	if fx.Charge == round.ChargeReserve {
+		if err := e.cfg.Ledger.Reserve(e.set.ID); err != nil {
+			e.step(round.Abort{At: e.now(), Reason: err.Error()})
+			return
+		}
+	}
+	if _, open := e.machine.Session(); open && e.acc == nil && !e.machine.State().Over() {
+		if err := e.makeAccumulator(); err != nil {
+			e.step(round.Abort{At: e.now(), Reason: err.Error()})
+			return
+		}
+	}
+	for _, t := range fx.Tasks {
+		e.run(t)
+	}
+	e.notify(fx.Notify)
+	if fx.Commit {
+		e.commit()
+		return
+	}
+	if fx.Outcome != nil {
+		e.over(fx)
+		return
+	}
+	if fx.Wake != 0 {
+		e.cfg.Host.Wake(time.Unix(0, int64(fx.Wake)))
+	}
+}
+
+// fail stops the engine if err is not nil.
+func (e *Engine) fail(err error) bool {
+	if err != nil && e.failed == nil {
+		e.failed = err
+	}
+	return err != nil
+}
+
+func (e *Engine) notify(members []int) {
+	s, ok := e.machine.Session()
+	if !ok || len(members) == 0 {
+		return
+	}
+	ids := make([]secagg.PartyID, len(members))
+	for i, m := range members {
+		ids[i] = s.Roster.At(m).ID
+	}
+	e.cfg.Host.Notify(ids)
+}
+
+func (e *Engine) makeAccumulator() error {
+	s, ok := e.machine.Session()
+	if !ok {
+		return nil
+	}
+	acc, err := e.cfg.Plan.Scheme().NewAccumulator(s)
+	if err != nil {
+		return err
+	}
+	e.acc, e.bytes = acc, acc.Pieces().Total
+	return nil
+}
+
+// commit makes the opened result the head of the run.
+func (e *Engine) commit() {
+	r := e.pending
+	next := e.head
+	next.rounds++
+	next.attempt = 1
+	next.model, next.modelSize, next.optimizer = r.model, r.modelSize, r.optimizer
+	next.ledger = e.cfg.Ledger.Digest()
+	if ev := r.evaluation; ev != nil {
+		if next.bestLoss == 0 || ev.Loss < next.bestLoss {
+			next.bestLoss, next.waited = ev.Loss, 0
+		} else {
+			next.waited++
+		}
+		stop := e.cfg.Plan.Stop()
+		switch {
+		case stop.Accuracy > 0 && ev.Accuracy >= stop.Accuracy:
+			next.status, next.reason = Finished, fmt.Sprintf("federated accuracy %.4f reached", ev.Accuracy)
+		case stop.Patience > 0 && int(next.waited) >= stop.Patience:
+			next.status, next.reason = Finished, fmt.Sprintf("no lower federated loss in %d rounds", next.waited)
+		}
+	}
+	segment, old := e.segment(), e.head
+	if e.fail(e.swap(next)) {
+		return
+	}
+	r.segment, r.parent, r.oldOptimizer = segment, old.model, old.optimizer
+	fx, err := e.machine.Step(round.Committed{At: e.now()})
+	if e.fail(err) {
+		return
+	}
+	e.perform(fx)
+}
+
+// over cleans up after an attempt and begins the next.
+func (e *Engine) over(fx round.Effects) {
+	out := fx.Outcome
+	switch fx.Charge {
+	case round.ChargeSettle:
+		e.fail(e.cfg.Ledger.Settle(e.set.ID))
+	case round.ChargeVoid:
+		e.fail(e.cfg.Ledger.Void(e.set.ID))
+	}
+	e.last = lastAttempt{id: e.set.ID, survivors: map[secagg.PartyID]bool{}, reason: out.Reason}
+	if out.Released {
+		for _, b := range out.Survivors {
+			for _, id := range b {
+				e.last.survivors[id] = true
+			}
+		}
+	}
+	segment := e.segment()
+	if out.Released {
+		segment = e.pending.segment
+	} else {
+		next := e.head
+		next.attempt++
+		if e.fail(e.swap(next)) {
+			return
+		}
+	}
+	e.report(out)
+	e.fail(e.cfg.Store.Journal.Drop(segment))
+	e.dropSpool()
+	if e.fail(e.attempt()) {
+		return
+	}
+}
+
+// dropSpool deletes every spooled upload: none belongs to a later attempt.
+func (e *Engine) dropSpool() {
+	parts, err := e.cfg.Store.Spool.List()
+	if e.fail(err) {
+		return
+	}
+	for _, p := range parts {
+		e.fail(e.cfg.Store.Spool.Delete(p.ID))
+	}
+	e.parts = map[string]bool{}
+}
+
+const historySegment = "history"
+
+func encodeBegan(at round.Instant) []byte {
+	var e secagg.Encoder
+	e.Uint(1, 1)
+	e.Uint(2, uint64(at))
+	return e.Encoded()
+}
+
+func decodeBegan(b []byte) (round.Instant, error) {
+	d := secagg.NewDecoder(b)
+	v, at := d.Uint(1), round.Instant(d.Size(2, 1<<63-1))
+	if err := d.Close(); err != nil {
+		return 0, err
+	}
+	if v != 1 {
+		return 0, round.ErrJournal.At("journal of version %d", v)
+	}
+	return at, nil
+}
+
+type silent struct{}
+
+func (silent) RoundBegan(secagg.RoundID, []secagg.PartyID) {}
+
+func (silent) RoundOver(Report, tensor.Model) {}
+func (silent) Audit(secagg.RoundID, string)   {}

@@ -1,0 +1,181 @@
+// Package plan turns a job's plan, as written by a person, into a checked value
+// that cannot contradict itself.
+//
+// A Literal mirrors the YAML file field by field and may hold anything. Check
+// returns an immutable Plan or one error for each contradiction found. Nothing
+// about privacy is defaulted: a plan that opens exact sums must say that it
+// trusts its coordinator with them.
+package plan
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/choir-fl/choir/fault"
+)
+
+// Literal is a plan as written. Zero values take the defaults named here.
+type Literal struct {
+	Schema      string      `yaml:"schema"` // choir.plan/1
+	Job         string      `yaml:"job"`
+	Model       Model       `yaml:"model"`
+	Scheme      Scheme      `yaml:"scheme"`
+	Cohort      Cohort      `yaml:"cohort"`
+	Rounds      Rounds      `yaml:"rounds"`
+	Deadlines   Deadlines   `yaml:"deadlines"`
+	Devices     Devices     `yaml:"devices,omitempty"`
+	Encoding    Encoding    `yaml:"encoding"`
+	Training    Training    `yaml:"training"`
+	Aggregation Aggregation `yaml:"aggregation,omitempty"`
+	Optimizer   Optimizer   `yaml:"optimizer,omitempty"`
+	Privacy     Privacy     `yaml:"privacy"`
+	Evaluation  Evaluation  `yaml:"evaluation,omitempty"`
+	Stop        Stop        `yaml:"stop,omitempty"`
+}
+
+// Model names what is trained. Tensors may be left out of a file when the model
+// is built in or its initial values come from a safetensors file: whoever loads
+// the plan fills them in before Check.
+type Model struct {
+	Architecture string   `yaml:"architecture,omitempty"`
+	Tensors      []Tensor `yaml:"tensors,omitempty"`
+	// Initial is a safetensors file to start from, relative to the plan.
+	Initial string `yaml:"initial,omitempty"`
+}
+
+// Tensor declares one float32 tensor.
+type Tensor struct {
+	Name  string `yaml:"name"`
+	Shape []int  `yaml:"shape"`
+}
+
+// Scheme names the secure-aggregation scheme and what it must withstand.
+type Scheme struct {
+	Name      string  `yaml:"name"`
+	Corrupt   float64 `yaml:"corrupt,omitempty"` // share of clients that may collude with the coordinator, in [0,1)
+	Dropout   float64 `yaml:"dropout,omitempty"` // share of clients that may vanish in mid-round, in [0,1)
+	CrossSilo bool    `yaml:"cross_silo,omitempty"`
+}
+
+// Cohort says who takes part in a round.
+type Cohort struct {
+	Size    int `yaml:"size"`    // clients wanted
+	Minimum int `yaml:"minimum"` // fewest in an opened sum
+	// OverSelection invites ceil(Size*OverSelection) clients. Default 1; above 1,
+	// uploads close as soon as Size of them are complete.
+	OverSelection float64 `yaml:"over_selection,omitempty"`
+	// Selection is uniform (a fixed-size sample of the registered clients, drawn
+	// with the coordinator's secret coins; the default) or check-in (first come).
+	Selection string `yaml:"selection,omitempty"`
+}
+
+// Rounds bounds the run.
+type Rounds struct {
+	Count    int `yaml:"count"`
+	Attempts int `yaml:"attempts,omitempty"` // most attempts at one round, 1 to 8; default 3
+}
+
+// Deadlines are durations such as 30s, each from the beginning of its phase.
+type Deadlines struct {
+	Admission time.Duration `yaml:"admission,omitempty"` // default 1m
+	Exchange  time.Duration `yaml:"exchange,omitempty"`  // each message phase; default 1m
+	Upload    time.Duration `yaml:"upload,omitempty"`    // training and uploading; default 30m
+}
+
+// Devices are conditions of check-in.
+type Devices struct {
+	Charging  bool `yaml:"charging,omitempty"`
+	Unmetered bool `yaml:"unmetered,omitempty"`
+	Idle      bool `yaml:"idle,omitempty"`
+}
+
+// Encoding says how floats become integers; see package field.
+type Encoding struct {
+	ClipNorm float64 `yaml:"clip_norm"`
+	Bits     int     `yaml:"bits,omitempty"` // default 18
+	Range    int64   `yaml:"range,omitempty"`
+	Scale    float64 `yaml:"scale,omitempty"`
+	WordBits int     `yaml:"word_bits,omitempty"`
+}
+
+// Training is passed to the clients' trainers.
+type Training struct {
+	Epochs       int     `yaml:"epochs"`
+	BatchSize    int     `yaml:"batch_size"`
+	LearningRate float64 `yaml:"learning_rate"`
+	Momentum     float64 `yaml:"momentum,omitempty"`
+	Prox         float64 `yaml:"prox,omitempty"`
+	WeightCap    int     `yaml:"weight_cap,omitempty"`
+}
+
+// Aggregation says what is made of the opened sums.
+type Aggregation struct {
+	Rule        string `yaml:"rule,omitempty"`        // mean
+	Denominator string `yaml:"denominator,omitempty"` // weights (default) or fixed
+}
+
+// Optimizer is the server's; see package optimizer.
+type Optimizer struct {
+	Name         string  `yaml:"name,omitempty"` // fedavg (default), fedavgm, fedadam, fedyogi, fedadagrad
+	LearningRate float64 `yaml:"learning_rate,omitempty"`
+	Momentum     float64 `yaml:"momentum,omitempty"`
+	Beta1        float64 `yaml:"beta1,omitempty"`
+	Beta2        float64 `yaml:"beta2,omitempty"`
+	Tau          float64 `yaml:"tau,omitempty"`
+}
+
+// Privacy states the noise in the sum.
+type Privacy struct {
+	Mode             string `yaml:"mode"`
+	TrustCoordinator bool   `yaml:"trust_coordinator,omitempty"`
+}
+
+// Evaluation asks clients to evaluate the model they receive.
+type Evaluation struct {
+	Clients bool `yaml:"clients,omitempty"`
+}
+
+// Stop ends a run before its last round.
+type Stop struct {
+	Accuracy float64 `yaml:"accuracy,omitempty"` // federated accuracy reached, in (0,1]; needs evaluation.clients
+	Patience int     `yaml:"patience,omitempty"` // rounds without a lower federated loss; needs evaluation.clients
+}
+
+// ErrSyntax is a plan file that cannot be read as one.
+var ErrSyntax = fault.New(fault.Usage, "plan/syntax", "plan cannot be read", "correct the file")
+
+// maxPlan is the largest plan file in bytes.
+const maxPlan = 1 << 20
+
+// Parse reads a plan in strict YAML: an unknown key is an error with its line.
+// name is used in errors.
+func Parse(name string, r io.Reader) (Literal, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxPlan+1))
+	if err != nil {
+		return Literal{}, ErrSyntax.At("%s", name).Because(err)
+	}
+	if len(b) > maxPlan {
+		return Literal{}, ErrSyntax.At("%s: longer than %d bytes", name, maxPlan)
+	}
+	var l Literal
+	if err := yaml.NewDecoder(strings.NewReader(string(b)), yaml.Strict()).Decode(&l); err != nil {
+		return Literal{}, ErrSyntax.At("%s", name).Because(errors.New(firstLine(err)))
+	}
+	return l, nil
+}
+
+// Format writes the plan as YAML.
+func (l Literal) Format() (string, error) {
+	b, err := yaml.Marshal(l)
+	return string(b), err
+}
+
+// firstLine drops the excerpt that the decoder draws below its message.
+func firstLine(err error) string {
+	s, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+	return s
+}

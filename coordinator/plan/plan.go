@@ -1,0 +1,282 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator/optimizer"
+	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// ErrContradiction is one thing in a plan that cannot stand; Where names the key.
+var ErrContradiction = fault.New(fault.Refused, "plan/contradiction", "plan is refused", "correct the plan")
+
+// Selection is how a cohort is chosen.
+type Selection string
+
+const (
+	// SelectUniform draws a fixed-size sample of the registered clients.
+	SelectUniform Selection = "uniform"
+	// SelectCheckIn takes clients as they come.
+	SelectCheckIn Selection = "check-in"
+)
+
+// Plan is a checked plan. Immutable; safe for concurrent use.
+type Plan struct {
+	literal   Literal // with defaults filled in
+	terms     secagg.Terms
+	rest      secagg.Digest
+	quantizer field.Quantizer
+	optimizer optimizer.Spec
+	scheme    secagg.ServerScheme
+}
+
+// Terms returns what the clients see of the plan.
+func (p Plan) Terms() secagg.Terms { return p.terms }
+
+// Rest is the digest of what concerns the coordinator alone.
+func (p Plan) Rest() secagg.Digest { return p.rest }
+
+// Digest is the digest of the whole plan.
+func (p Plan) Digest() secagg.Digest { return p.terms.PlanDigest(p.rest) }
+
+// Quantizer returns the encoding.
+func (p Plan) Quantizer() field.Quantizer { return p.quantizer }
+
+// Optimizer returns the server optimiser's specification.
+func (p Plan) Optimizer() optimizer.Spec { return p.optimizer }
+
+// Scheme returns the coordinator's half of the scheme.
+func (p Plan) Scheme() secagg.ServerScheme { return p.scheme }
+
+// Literal returns the plan as written, defaults filled in.
+func (p Plan) Literal() Literal { return p.literal }
+
+// Job is the job's name.
+func (p Plan) Job() string { return p.literal.Job }
+
+// Rounds is the number of rounds of the run, Attempts the most attempts at one.
+func (p Plan) Rounds() int { return p.literal.Rounds.Count }
+
+// Attempts is the most attempts at one round.
+func (p Plan) Attempts() int { return p.literal.Rounds.Attempts }
+
+// CohortSize is the number of clients wanted in a round's sum.
+func (p Plan) CohortSize() int { return p.literal.Cohort.Size }
+
+// Invited is the number of clients invited to a round: the cohort and its over-selection.
+func (p Plan) Invited() int { return invited(p.literal.Cohort) }
+
+// Minimum is the fewest clients in an opened sum.
+func (p Plan) Minimum() int { return p.literal.Cohort.Minimum }
+
+// CloseEarly reports whether uploads close once CohortSize of them are complete.
+func (p Plan) CloseEarly() bool { return p.Invited() > p.CohortSize() }
+
+// Selection is how cohorts are chosen.
+func (p Plan) Selection() Selection { return Selection(p.literal.Cohort.Selection) }
+
+// Deadlines returns the phases' durations.
+func (p Plan) Deadlines() Deadlines { return p.literal.Deadlines }
+
+// Devices returns the conditions of check-in.
+func (p Plan) Devices() Devices { return p.literal.Devices }
+
+// Stop returns the stop rules.
+func (p Plan) Stop() Stop { return p.literal.Stop }
+
+func invited(c Cohort) int { return int(math.Ceil(float64(c.Size) * c.OverSelection)) }
+
+// checker collects contradictions.
+type checker struct{ errs []error }
+
+func (c *checker) refuse(key, format string, args ...any) {
+	c.errs = append(c.errs, ErrContradiction.At("%s", key).Because(fmt.Errorf(format, args...)))
+}
+
+func (c *checker) unless(ok bool, key, format string, args ...any) {
+	if !ok {
+		c.refuse(key, format, args...)
+	}
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Check returns the plan under one of the given schemes, or all contradictions
+// joined into one error.
+func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
+	setDefault(&l.Cohort.OverSelection, 1)
+	setDefault(&l.Cohort.Selection, string(SelectUniform))
+	setDefault(&l.Rounds.Attempts, 3)
+	setDefault(&l.Deadlines.Admission, time.Minute)
+	setDefault(&l.Deadlines.Exchange, time.Minute)
+	setDefault(&l.Deadlines.Upload, 30*time.Minute)
+	setDefault(&l.Encoding.Bits, 18)
+	setDefault(&l.Aggregation.Rule, "mean")
+	setDefault(&l.Aggregation.Denominator, string(secagg.DenominatorWeights))
+	setDefault(&l.Optimizer.Name, "fedavg")
+
+	c := &checker{}
+	c.unless(l.Schema == secagg.PlanSchema, "schema", "%q is not %s", l.Schema, secagg.PlanSchema)
+	c.unless(secagg.PartyID(l.Job).Valid(), "job", "%q is not a name of 1 to 64 characters a-z, 0-9, '.', '_', '-'", l.Job)
+	c.unless(l.Rounds.Count >= 1 && l.Rounds.Count <= 1_000_000, "rounds.count", "%d is not in 1..1000000", l.Rounds.Count)
+	c.unless(l.Rounds.Attempts >= 1 && l.Rounds.Attempts <= 8, "rounds.attempts", "%d is not in 1..8", l.Rounds.Attempts)
+	checkCohort(c, l.Cohort)
+	checkDeadlines(c, l.Deadlines)
+	c.unless(l.Aggregation.Rule == "mean", "aggregation.rule", "%q is not known to this version; known: mean", l.Aggregation.Rule)
+	c.unless(l.Stop.Accuracy >= 0 && l.Stop.Accuracy <= 1, "stop.accuracy", "%v is not in [0,1]", l.Stop.Accuracy)
+	c.unless(l.Stop.Patience >= 0, "stop.patience", "%d is negative", l.Stop.Patience)
+	c.unless(l.Evaluation.Clients || (l.Stop.Accuracy == 0 && l.Stop.Patience == 0), "stop", "accuracy and patience need evaluation.clients")
+	checkPrivacy(c, l.Privacy)
+
+	p := Plan{literal: l}
+	p.checkScheme(c, schemes)
+	var err error
+	o := l.Optimizer
+	p.optimizer, err = optimizer.Spec{Name: o.Name, LearningRate: o.LearningRate, Momentum: o.Momentum,
+		Beta1: o.Beta1, Beta2: o.Beta2, Tau: o.Tau}.Check()
+	c.unless(err == nil, "optimizer", "%w", err)
+	p.checkTerms(c)
+	if len(c.errs) > 0 {
+		return Plan{}, errors.Join(c.errs...)
+	}
+	p.rest = l.rest()
+	return p, nil
+}
+
+func checkCohort(c *checker, k Cohort) {
+	c.unless(k.Size >= 1 && k.Size <= secagg.MaxRoster, "cohort.size", "%d is not in 1..%d", k.Size, secagg.MaxRoster)
+	c.unless(k.Minimum >= 1 && k.Minimum <= k.Size, "cohort.minimum", "%d is not in 1..size (%d)", k.Minimum, k.Size)
+	c.unless(k.OverSelection >= 1 && k.OverSelection <= 10, "cohort.over_selection", "%v is not in [1,10]", k.OverSelection)
+	s := Selection(k.Selection)
+	c.unless(s == SelectUniform || s == SelectCheckIn, "cohort.selection", "%q is neither uniform nor check-in", k.Selection)
+}
+
+func checkDeadlines(c *checker, d Deadlines) {
+	for _, x := range []struct {
+		key string
+		d   time.Duration
+	}{{"admission", d.Admission}, {"exchange", d.Exchange}, {"upload", d.Upload}} {
+		c.unless(x.d >= time.Millisecond && x.d <= 30*24*time.Hour, "deadlines."+x.key, "%v is not in 1ms..720h", x.d)
+	}
+}
+
+func checkPrivacy(c *checker, p Privacy) {
+	switch p.Mode {
+	case string(secagg.PrivacyNone):
+		c.unless(p.TrustCoordinator, "privacy", "mode none opens exact sums: say trust_coordinator: true, or choose a mode with noise")
+	case "":
+		c.refuse("privacy.mode", "not stated; nothing about privacy is defaulted")
+	default:
+		c.refuse("privacy.mode", "%q is not known to this version; known: none", p.Mode)
+	}
+}
+
+func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme) {
+	s := p.literal.Scheme
+	names := ""
+	for _, candidate := range schemes {
+		names += " " + candidate.Name()
+		if candidate.Name() == s.Name {
+			p.scheme = candidate
+		}
+	}
+	if p.scheme == nil {
+		c.refuse("scheme.name", "%q is not known; known:%s", s.Name, names)
+		return
+	}
+	for _, x := range []struct {
+		key   string
+		share float64
+	}{{"corrupt", s.Corrupt}, {"dropout", s.Dropout}} {
+		if !(x.share >= 0 && x.share < 1) {
+			c.refuse("scheme."+x.key, "%v is not in [0,1)", x.share)
+			return
+		}
+	}
+	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), Corrupt: perMillion(s.Corrupt),
+		Dropout: perMillion(s.Dropout), CrossSilo: s.CrossSilo, Attempts: p.literal.Rounds.Attempts})
+	if err != nil {
+		c.refuse("scheme", "%w", err)
+	}
+	p.terms.SchemeParameters = params
+}
+
+func perMillion(share float64) int { return int(math.Round(share * 1e6)) }
+
+func (p *Plan) checkTerms(c *checker) {
+	l := p.literal
+	specs := make([]tensor.Spec, len(l.Model.Tensors))
+	for i, t := range l.Model.Tensors {
+		specs[i] = tensor.Spec{Name: t.Name, Shape: t.Shape}
+	}
+	schema, err := tensor.NewSchema(specs)
+	if err != nil {
+		c.refuse("model.tensors", "%w", err)
+		return
+	}
+	t := &p.terms
+	t.Job, t.Scheme, t.Minimum = l.Job, l.Scheme.Name, l.Cohort.Minimum
+	t.Privacy, t.TrustCoordinator = secagg.PrivacyMode(l.Privacy.Mode), l.Privacy.TrustCoordinator
+	t.Tensors = schema
+	t.Training = secagg.Training{Architecture: l.Model.Architecture, Epochs: l.Training.Epochs, BatchSize: l.Training.BatchSize,
+		LearningRate: l.Training.LearningRate, Momentum: l.Training.Momentum, Prox: l.Training.Prox, WeightCap: l.Training.WeightCap}
+	t.Denominator = secagg.Denominator(l.Aggregation.Denominator)
+	t.Evaluate = l.Evaluation.Clients
+	spec := field.Spec{Dimension: schema.Total(), Clients: invited(l.Cohort), ClipNorm: l.Encoding.ClipNorm, Bits: l.Encoding.Bits,
+		Range: l.Encoding.Range, Scale: l.Encoding.Scale, WordBits: l.Encoding.WordBits,
+		Extras: []field.Extra{{Name: secagg.ExtraWeight, Bound: secagg.ExtraScale}}}
+	if l.Evaluation.Clients {
+		for _, name := range []string{secagg.ExtraEvalWeight, secagg.ExtraEvalCorrect, secagg.ExtraEvalLoss} {
+			spec.Extras = append(spec.Extras, field.Extra{Name: name, Bound: secagg.ExtraScale})
+		}
+	}
+	if p.quantizer, err = spec.Check(); err != nil {
+		c.refuse("encoding", "%w", err)
+		return
+	}
+	t.Encoding = p.quantizer.Spec()
+	if len(c.errs) == 0 {
+		if err := t.Check(); err != nil {
+			c.refuse("plan", "%w", err)
+		}
+	}
+}
+
+// rest digests, by field number, what the clients' terms do not hold.
+func (l Literal) rest() secagg.Digest {
+	var e secagg.Encoder
+	e.Uint(1, uint64(l.Cohort.Size))
+	e.Float(2, l.Cohort.OverSelection)
+	e.String(3, l.Cohort.Selection)
+	e.Uint(4, uint64(l.Rounds.Count))
+	e.Uint(5, uint64(l.Rounds.Attempts))
+	e.Uint(6, uint64(l.Deadlines.Admission))
+	e.Uint(7, uint64(l.Deadlines.Exchange))
+	e.Uint(8, uint64(l.Deadlines.Upload))
+	e.Bool(9, l.Devices.Charging)
+	e.Bool(10, l.Devices.Unmetered)
+	e.Bool(11, l.Devices.Idle)
+	e.String(12, l.Aggregation.Rule)
+	e.Message(13, func(e *secagg.Encoder) {
+		e.String(1, l.Optimizer.Name)
+		e.Float(2, l.Optimizer.LearningRate)
+		e.Float(3, l.Optimizer.Momentum)
+		e.Float(4, l.Optimizer.Beta1)
+		e.Float(5, l.Optimizer.Beta2)
+		e.Float(6, l.Optimizer.Tau)
+	})
+	e.Float(14, l.Stop.Accuracy)
+	e.Uint(15, uint64(l.Stop.Patience))
+	return secagg.Hash("choir plan rest/1", e.Encoded())
+}

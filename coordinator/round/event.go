@@ -1,0 +1,189 @@
+package round
+
+import (
+	"github.com/choir-fl/choir/secagg"
+)
+
+// Instant is a point in time in nanoseconds since the Unix epoch. The machine
+// knows no clock: time is a field of its events.
+type Instant int64
+
+type kind uint8
+
+const (
+	kindTick kind = iota + 1
+	kindCheckIn
+	kindMessage
+	kindUploaded
+	kindLeave
+	kindTaskDone
+	kindCheckpoint
+	kindCommitted
+	kindAbort
+)
+
+var kindNames = map[kind]string{kindTick: "tick", kindCheckIn: "check-in", kindMessage: "message", kindUploaded: "uploaded",
+	kindLeave: "leave", kindTaskDone: "task done", kindCheckpoint: "checkpoint", kindCommitted: "committed", kindAbort: "abort"}
+
+// Event is what happens to an attempt: one of the types below.
+type Event interface{ kind() kind }
+
+// Tick says what time it is.
+type Tick struct{ At Instant }
+
+// CheckIn is an invited client that accepted the task. Its credential was
+// verified by the caller.
+type CheckIn struct {
+	At       Instant
+	Identity secagg.Identity
+}
+
+// Message is a client's answer to the instruction of a step.
+type Message struct {
+	At   Instant
+	From secagg.PartyID
+	Step uint32
+	Body []byte
+}
+
+// Uploaded is a complete upload: the caller stored Size bytes whose digest is
+// Content, checked every piece, and found them equal to what Frame commits to.
+// The bytes themselves never enter an event.
+type Uploaded struct {
+	At      Instant
+	From    secagg.PartyID
+	Step    uint32
+	Frame   []byte
+	Content secagg.Digest
+	Size    int64
+}
+
+// Leave is a client that said it will not answer any more.
+type Leave struct {
+	At   Instant
+	From secagg.PartyID
+}
+
+// TaskDone is the result of a task; Error is empty if it succeeded.
+type TaskDone struct {
+	At    Instant
+	Task  TaskID
+	Error string
+}
+
+// Checkpoint says that a durable blob holds the accumulated uploads of Members.
+type Checkpoint struct {
+	At      Instant
+	Blob    secagg.Digest
+	Members []int
+}
+
+// Committed says that the new model is durably the head of the run.
+type Committed struct{ At Instant }
+
+// Abort ends the attempt on an operator's or the engine's word.
+type Abort struct {
+	At     Instant
+	Reason string
+}
+
+func (Tick) kind() kind       { return kindTick }
+func (CheckIn) kind() kind    { return kindCheckIn }
+func (Message) kind() kind    { return kindMessage }
+func (Uploaded) kind() kind   { return kindUploaded }
+func (Leave) kind() kind      { return kindLeave }
+func (TaskDone) kind() kind   { return kindTaskDone }
+func (Checkpoint) kind() kind { return kindCheckpoint }
+func (Committed) kind() kind  { return kindCommitted }
+func (Abort) kind() kind      { return kindAbort }
+
+const recordVersion = 1
+
+// encode returns an event's journal record. Task results and commits have none:
+// after a restart the tasks are run again.
+func encode(ev Event) []byte {
+	var e secagg.Encoder
+	e.Uint(1, recordVersion)
+	e.Uint(2, uint64(ev.kind()))
+	switch ev := ev.(type) {
+	case Tick:
+		e.Uint(3, uint64(ev.At))
+	case CheckIn:
+		e.Uint(3, uint64(ev.At))
+		e.Bytes(4, ev.Identity.Encode())
+	case Message:
+		e.Uint(3, uint64(ev.At))
+		e.String(4, string(ev.From))
+		e.Uint(5, uint64(ev.Step))
+		e.Bytes(6, ev.Body)
+	case Uploaded:
+		e.Uint(3, uint64(ev.At))
+		e.String(4, string(ev.From))
+		e.Uint(5, uint64(ev.Step))
+		e.Bytes(6, ev.Frame)
+		e.Bytes(7, ev.Content[:])
+		e.Uint(8, uint64(ev.Size))
+	case Leave:
+		e.Uint(3, uint64(ev.At))
+		e.String(4, string(ev.From))
+	case Checkpoint:
+		e.Uint(3, uint64(ev.At))
+		e.Bytes(4, ev.Blob[:])
+		members := make([]byte, 4*len(ev.Members))
+		for i, m := range ev.Members {
+			members[4*i], members[4*i+1], members[4*i+2], members[4*i+3] = byte(m>>24), byte(m>>16), byte(m>>8), byte(m)
+		}
+		e.Bytes(5, members)
+	case Abort:
+		e.Uint(3, uint64(ev.At))
+		e.String(4, ev.Reason)
+	default:
+		return nil
+	}
+	return e.Encoded()
+}
+
+// decode parses a journal record.
+func decode(record []byte) (Event, error) {
+	d := secagg.NewDecoder(record)
+	if v := d.Uint(1); v != recordVersion {
+		return nil, ErrJournal.At("record of version %d", v)
+	}
+	k := kind(d.Int(2, 255))
+	at := Instant(d.Size(3, 1<<63-1))
+	var ev Event
+	switch k {
+	case kindTick:
+		ev = Tick{at}
+	case kindCheckIn:
+		id, err := secagg.DecodeIdentity(d.Bytes(4))
+		if err != nil {
+			return nil, ErrJournal.Because(err)
+		}
+		ev = CheckIn{at, id}
+	case kindMessage:
+		ev = Message{at, secagg.PartyID(d.String(4)), uint32(d.Size(5, 1<<32-1)), d.Bytes(6)}
+	case kindUploaded:
+		ev = Uploaded{at, secagg.PartyID(d.String(4)), uint32(d.Size(5, 1<<32-1)), d.Bytes(6), d.Digest(7), d.Size(8, secagg.MaxUpload)}
+	case kindLeave:
+		ev = Leave{at, secagg.PartyID(d.String(4))}
+	case kindCheckpoint:
+		c := Checkpoint{At: at, Blob: d.Digest(4)}
+		b := d.Bytes(5)
+		for ; len(b) >= 4; b = b[4:] {
+			c.Members = append(c.Members, int(b[0])<<24|int(b[1])<<16|int(b[2])<<8|int(b[3]))
+		}
+		if len(b) != 0 {
+			return nil, ErrJournal.At("checkpoint")
+		}
+		ev = c
+	case kindAbort:
+		ev = Abort{at, d.String(4)}
+	default:
+		return nil, ErrJournal.At("record of kind %d", k)
+	}
+	if err := d.Close(); err != nil {
+		return nil, ErrJournal.Because(err)
+	}
+	return ev, nil
+}

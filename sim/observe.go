@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/sim/model"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// violate records that an invariant was broken; the run stops.
+func (s *simulation) violate(format string, args ...any) {
+	s.violations = append(s.violations, fmt.Sprintf(format, args...))
+}
+
+// refused records a refusal that no honest party should meet.
+func (s *simulation) refused(id secagg.PartyID, err error) {
+	s.violate("client %s and the coordinator disagree: %v", id, err)
+}
+
+// check holds the invariants that can be read off the engine after every event;
+// those on sums are held by the witness, those on rounds by RoundOver.
+func (s *simulation) check() {
+	if s.engine == nil {
+		return
+	}
+	st := s.engine.State()
+	if st.Failed != nil {
+		s.violate("coordinator failed: %v", st.Failed)
+	}
+	if n := s.completed(); st.Rounds != n {
+		s.violate("head is at round %d after %d were reported", st.Rounds, n)
+	}
+	if i := s.lastRelease(); i >= 0 && s.rounds[i].model != st.Model {
+		s.violate("published model differs from the head")
+	}
+}
+
+func (s *simulation) completed() int {
+	if i := s.lastRelease(); i >= 0 {
+		return s.rounds[i].Round
+	}
+	return 0
+}
+
+func (s *simulation) lastRelease() int {
+	for i := len(s.rounds) - 1; i >= 0; i-- {
+		if s.rounds[i].Outcome == Released {
+			return i
+		}
+	}
+	return -1
+}
+
+// RoundBegan implements coordinator.Observer: the invited clients check in, and
+// the attempt's faults are drawn.
+func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
+	if invited == nil {
+		invited = s.Clients()
+	}
+	rng := s.rng("attempt " + id.String())
+	s.attempt = attempt{id: id, drops: map[secagg.PartyID]Point{}, acked: map[secagg.PartyID]bool{}, began: time.Now()}
+	cohort := min(len(invited), s.plan.Invited())
+	order := rng.Perm(len(invited))
+	drops := int(s.faults.Dropout * float64(cohort))
+	for i := range drops {
+		s.attempt.drops[invited[order[i]]] = s.faults.Points[i%len(s.faults.Points)]
+	}
+	restarts := int(s.faults.Restart * float64(cohort))
+	for i := range restarts {
+		d := s.byID[invited[order[(drops+i)%len(order)]]]
+		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), func() { s.crashDevice(d) })
+	}
+	if s.crashes < s.faults.Crashes && int(id.Round)*s.faults.Crashes >= s.crashes*s.plan.Rounds() {
+		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), s.powerCut)
+	}
+	for _, c := range invited {
+		d := s.byID[c]
+		s.world.after(arrival(rng, s.devices.Arrival), func() {
+			if d.p == nil {
+				d.checkIn()
+			}
+		})
+	}
+}
+
+func arrival(rng *rand.Rand, span time.Duration) time.Duration {
+	return time.Duration(rng.Float64() * float64(span))
+}
+
+// crashDevice takes a client down and brings it back.
+func (s *simulation) crashDevice(d *device) {
+	if d.p == nil {
+		return
+	}
+	d.crash()
+	life := d.life
+	s.world.after(s.faults.Outage, func() {
+		if d.life == life {
+			d.restart()
+		}
+	})
+}
+
+func (s *simulation) dropPoint(id secagg.PartyID) Point { return s.attempt.drops[id] }
+
+func (s *simulation) dropped(secagg.PartyID) { s.attempt.dropped++ }
+
+func (s *simulation) acknowledged(id secagg.RoundID, c secagg.PartyID) {
+	if id == s.attempt.id {
+		s.attempt.acked[c] = true
+	}
+}
+
+func (s *simulation) sealed(spent time.Duration) {
+	s.attempt.seals++
+	s.attempt.sealNanos += int64(spent)
+}
+
+func (s *simulation) traffic(id secagg.RoundID, up, down int64) {
+	if id == s.attempt.id {
+		s.attempt.up += up
+		s.attempt.down += down
+		return
+	}
+	if n := len(s.rounds); n > 0 && s.rounds[n-1].id == id {
+		s.rounds[n-1].up += up
+		s.rounds[n-1].down += down
+	}
+}
+
+// Audit implements coordinator.Observer.
+func (s *simulation) Audit(secagg.RoundID, string) {}
+
+// evaluation is a model's result on the holdout.
+type evaluation struct {
+	accuracy, loss float64
+	err            error
+}
+
+// RoundOver implements coordinator.Observer.
+func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
+	a := &s.attempt
+	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
+		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
+		admitted: r.Admitted, up: a.up, down: a.down, WallMS: float64(time.Since(a.began).Microseconds()) / 1000,
+		VirtualSeconds: r.Ended.Sub(r.Began).Seconds()}
+	for _, members := range r.Members {
+		for _, id := range members {
+			out.members = append(out.members, string(id))
+		}
+	}
+	words := float64(s.plan.Quantizer().Layout().Len())
+	if a.seals > 0 {
+		out.ClientNanos = ptr(float64(a.sealNanos) / float64(a.seals) / words)
+	}
+	if r.Released && r.Survivors > 0 {
+		out.Outcome = Released
+		out.ServerNanos = ptr(float64(a.addNanos+a.openNanos) / float64(r.Survivors) / words)
+		if r.Survivors < s.plan.Minimum() {
+			s.violate("%s released %d survivors; the minimum is %d", r.ID, r.Survivors, s.plan.Minimum())
+		}
+		sorted := slices.Clone(out.members)
+		slices.Sort(sorted)
+		if len(slices.Compact(sorted)) != len(out.members) {
+			s.violate("%s counts a client twice", r.ID)
+		}
+		for id := range a.acked {
+			if !slices.Contains(out.members, string(id)) {
+				s.violate("%s acknowledged the upload of %s and left it out", r.ID, id)
+			}
+		}
+		if m.Digest() != r.Model {
+			s.violate("%s reports another model than it published", r.ID)
+		}
+	}
+	s.witness.forget(r.ID)
+	done := make(chan evaluation, 1)
+	if out.Outcome == Released {
+		net := s.net.Clone()
+		go func() {
+			s.world.slots <- struct{}{}
+			defer func() { <-s.world.slots }()
+			done <- evaluate(net, m, s)
+		}()
+	} else {
+		done <- evaluation{}
+	}
+	s.rounds = append(s.rounds, out)
+	s.evals = append(s.evals, done)
+	s.settleEvaluations(2)
+}
+
+func evaluate(net *model.Net, m tensor.Model, s *simulation) evaluation {
+	if s.cfg.Test.Len() == 0 {
+		return evaluation{}
+	}
+	e, err := net.Evaluate(m.Values(), s.cfg.Test)
+	if err != nil {
+		return evaluation{err: err}
+	}
+	return evaluation{accuracy: e.Accuracy(), loss: e.Loss()}
+}
+
+// settleEvaluations waits for all but the latest few evaluations and reports
+// their rounds as progress, in order.
+func (s *simulation) settleEvaluations(leave int) {
+	for i := range s.evals {
+		if i >= len(s.evals)-leave {
+			return
+		}
+		if s.evals[i] == nil {
+			continue
+		}
+		e := <-s.evals[i]
+		s.evals[i] = nil
+		r := &s.rounds[i]
+		if e.err != nil {
+			s.violate("model of round %d cannot be evaluated: %v", r.Round, e.err)
+		}
+		if r.Outcome == Released && s.cfg.Test.Len() > 0 {
+			r.TestAccuracy, r.TestLoss = ptr(e.accuracy), ptr(e.loss)
+		}
+		r.settle()
+		if s.cfg.Progress != nil {
+			s.cfg.Progress(*r)
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,139 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// Schema names the JSON document's version.
+const Schema = "choir.sim/1"
+
+// Outcomes of an attempt.
+const (
+	Released = "released"
+	Failed   = "failed"
+)
+
+// Result is a finished simulation: the JSON document of `choir sim --json`. A
+// value that does not apply is null. Fields are added, never changed.
+type Result struct {
+	Schema string   `json:"schema"`
+	Seed   uint64   `json:"seed"`
+	Config Settings `json:"config"`
+	Rounds []Round  `json:"rounds"`
+	Final  Final    `json:"final"`
+	// Model is the last model published.
+	Model tensor.Model `json:"-"`
+}
+
+// Settings repeats what was simulated.
+type Settings struct {
+	Scheme     string   `json:"scheme"`
+	Rule       string   `json:"rule"`
+	Attack     *string  `json:"attack"`
+	DPMode     string   `json:"dp_mode"`
+	Clients    int      `json:"clients"`
+	Cohort     int      `json:"cohort"`
+	Rounds     int      `json:"rounds"`
+	Dropout    float64  `json:"dropout"`
+	Byzantine  float64  `json:"byzantine"`
+	Fidelity   Fidelity `json:"fidelity"`
+	Model      string   `json:"model"`
+	Dataset    string   `json:"dataset"`
+	Parameters int      `json:"parameters"`
+}
+
+// Round is one attempt at a round. ClientNanos, ServerNanos and WallMS are
+// measured and differ from run to run; everything else repeats with the seed.
+type Round struct {
+	Round              int      `json:"round"`
+	Attempt            int      `json:"attempt"`
+	Invited            int      `json:"invited"`
+	Admitted           int      `json:"admitted"`
+	Survivors          int      `json:"survivors"`
+	Dropped            int      `json:"dropped"`
+	Buckets            int      `json:"buckets"`
+	Outcome            string   `json:"outcome"`
+	Reason             string   `json:"reason,omitempty"`
+	TestAccuracy       *float64 `json:"test_accuracy"`
+	TestLoss           *float64 `json:"test_loss"`
+	EpsilonReleased    *float64 `json:"epsilon_released"`
+	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
+	BytesUp            float64  `json:"bytes_up_per_client"`
+	BytesDown          float64  `json:"bytes_down_per_client"`
+	ClientNanos        *float64 `json:"client_ns_per_coord"`
+	ServerNanos        *float64 `json:"server_ns_per_coord_client"`
+	WallMS             float64  `json:"wall_ms"`
+	VirtualSeconds     float64  `json:"virtual_seconds"`
+
+	id       secagg.RoundID
+	model    secagg.Digest
+	members  []string
+	admitted int
+	up, down int64
+}
+
+// settle computes means once all traffic of the attempt is known.
+func (r *Round) settle() {
+	if r.admitted > 0 {
+		r.BytesUp = float64(r.up) / float64(r.admitted)
+		r.BytesDown = float64(r.down) / float64(r.admitted)
+	}
+}
+
+// Final is how the run ended.
+type Final struct {
+	TestAccuracy       *float64 `json:"test_accuracy"`
+	TestLoss           *float64 `json:"test_loss"`
+	AttackSuccess      *float64 `json:"attack_success"`
+	RoundsCompleted    int      `json:"rounds_completed"`
+	RoundsFailed       int      `json:"rounds_failed"`
+	EpsilonReleased    *float64 `json:"epsilon_released"`
+	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
+	Delta              *float64 `json:"delta"`
+	ModelDigest        string   `json:"model_digest"`
+	WallMS             float64  `json:"wall_ms"`
+	Status             string   `json:"status"`
+	Reason             string   `json:"reason,omitempty"`
+	Crashes            int      `json:"coordinator_crashes"`
+}
+
+// ErrInvariant is a broken invariant: a bug of Choir's, never a mere bad result.
+var ErrInvariant = fmt.Errorf("an invariant was broken")
+
+// result sums the run up.
+func (s *simulation) result(wall time.Duration) (Result, error) {
+	s.settleEvaluations(0)
+	lit := s.plan.Literal()
+	out := Result{Schema: Schema, Seed: s.cfg.Seed, Rounds: s.rounds, Config: Settings{Scheme: s.cfg.Plan.Scheme.Name, Rule: lit.Aggregation.Rule,
+		DPMode: lit.Privacy.Mode, Clients: len(s.parties), Cohort: lit.Cohort.Size, Rounds: lit.Rounds.Count, Dropout: s.faults.Dropout,
+		Fidelity: s.cfg.Fidelity, Model: lit.Model.Architecture, Parameters: s.net.Schema().Total()}}
+	f := &out.Final
+	f.WallMS = float64(wall.Microseconds()) / 1000
+	f.Crashes = s.crashes
+	for _, r := range s.rounds {
+		if r.Outcome == Released {
+			f.RoundsCompleted++
+			f.TestAccuracy, f.TestLoss = r.TestAccuracy, r.TestLoss
+		} else {
+			f.RoundsFailed++
+		}
+	}
+	if len(s.violations) > 0 {
+		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, s.violations[0])
+	}
+	st := s.engine.State()
+	f.ModelDigest, f.Status, f.Reason = st.Model.String(), st.Status.String(), st.Reason
+	b, err := s.model(st.Model)
+	if err == nil {
+		out.Model, err = readModel(b)
+	}
+	if err == nil && st.Status != coordinator.Finished {
+		err = fmt.Errorf("run %s: %s", st.Status, st.Reason)
+	}
+	return out, err
+}

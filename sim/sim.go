@@ -1,0 +1,368 @@
+// Package sim runs the real coordinator, the real client SDK and the real schemes
+// in one process, in virtual time: thousands of clients on modelled devices
+// behind a modelled network, with drop-outs, crashes and restarts.
+//
+// The order of events is single-threaded; training and cryptography run in
+// parallel and are delivered at modelled instants. A seed repeats a run exactly,
+// measured times aside.
+package sim
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/choir-fl/choir/client"
+	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/coordinator/round"
+	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/coordinator/store/mem"
+	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/secagg/plain"
+	"github.com/choir-fl/choir/sim/dataset"
+	"github.com/choir-fl/choir/sim/model"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// Fidelity says how much of the cryptography runs.
+type Fidelity string
+
+const (
+	// Full runs all of it.
+	Full Fidelity = "full"
+	// Fast replaces the scheme by the plain sum of the same integers: the same
+	// model digest, none of the protection and none of its cost.
+	Fast Fidelity = "fast"
+)
+
+// ErrConfig refuses a simulation.
+var ErrConfig = fault.New(fault.Usage, "sim/config", "simulation is refused", "correct the flags or the plan")
+
+// Config is a simulation. The zero values of models take their defaults.
+type Config struct {
+	// Plan is the job. Its model.tensors are filled in from the architecture.
+	Plan    plan.Literal
+	Schemes []Scheme
+	// Train holds the clients' data, dealt out by Partition: one list of indices
+	// for each client. Test is the coordinator's holdout.
+	Train, Test dataset.Dataset
+	Partition   [][]int
+	Initial     *tensor.Model // default: the architecture's own, from Seed
+	Seed        uint64
+	Fidelity    Fidelity
+	Network     Network
+	Devices     Devices
+	Faults      Faults
+	// Workers is the number of computations at a time; default one for each core.
+	Workers int
+	// Progress is called after each attempt, in order. May be nil.
+	Progress func(Round)
+}
+
+// simulation is a run under way.
+type simulation struct {
+	cfg       Config
+	world     *world
+	network   Network
+	devices   Devices
+	faults    Faults
+	root      [32]byte // of all coins
+	plan      plan.Plan
+	net       *model.Net
+	trainer   *trainer
+	clients   []dataset.Dataset
+	parties   []*device
+	byID      map[secagg.PartyID]*device
+	disk      *mem.Disk
+	store     *store.Store
+	engine    *coordinator.Engine // nil while it is down
+	boot      int                 // counts the coordinator's starts
+	initial   tensor.Model
+	witness   *witness
+	authority ed25519.PrivateKey
+
+	attempt    attempt // under way
+	rounds     []Round
+	evals      []chan evaluation
+	crashes    int // coordinator crashes that have happened
+	violations []string
+	wake       int
+}
+
+// attempt collects what the report needs of the attempt under way.
+type attempt struct {
+	id                             secagg.RoundID
+	drops                          map[secagg.PartyID]Point
+	dropped                        int
+	up, down                       int64
+	acked                          map[secagg.PartyID]bool
+	sealNanos, addNanos, openNanos int64
+	seals                          int
+	began                          time.Time
+}
+
+var errNoPlace = round.ErrFull
+
+// Run simulates a whole run.
+func Run(cfg Config) (Result, error) {
+	s := &simulation{cfg: cfg, world: newWorld(cfg.Workers), network: cfg.Network.withDefaults(), devices: cfg.Devices.withDefaults(),
+		faults: cfg.Faults.withDefaults(), byID: map[secagg.PartyID]*device{}}
+	began := time.Now()
+	if err := s.prepare(); err != nil {
+		return Result{}, err
+	}
+	if err := s.start(); err != nil {
+		return Result{}, err
+	}
+	for s.running() && len(s.violations) == 0 {
+		if !s.world.next() {
+			return Result{}, errors.New("simulation stalled: no event is left and the run is not over")
+		}
+		s.check()
+	}
+	return s.result(time.Since(began))
+}
+
+// running reports whether the run goes on; a coordinator that is down will come back.
+func (s *simulation) running() bool {
+	return s.engine == nil || s.engine.State().Status == coordinator.Running && s.engine.State().Failed == nil
+}
+
+// prepare builds everything that exists before time begins.
+func (s *simulation) prepare() error {
+	cfg := &s.cfg
+	seed := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("choir simulation "), cfg.Seed))
+	s.root = seed
+	preset(&cfg.Fidelity, Full)
+	if len(cfg.Partition) == 0 || cfg.Train.Len() == 0 {
+		return ErrConfig.At("no client or no data")
+	}
+	arch, err := model.ParseArchitecture(cfg.Plan.Model.Architecture)
+	if err != nil {
+		return ErrConfig.Because(err)
+	}
+	if s.net, err = model.New(arch, cfg.Train.Shape(), cfg.Train.Classes()); err != nil {
+		return ErrConfig.Because(err)
+	}
+	if cfg.Initial != nil {
+		s.initial = *cfg.Initial
+	} else {
+		s.initial = s.net.Init(cfg.Seed)
+	}
+	if err := s.preparePlan(); err != nil {
+		return err
+	}
+	for i, indices := range cfg.Partition {
+		if len(indices) == 0 {
+			return ErrConfig.At("client %d has no data", i)
+		}
+		s.clients = append(s.clients, cfg.Train.Subset(indices))
+	}
+	s.trainer = &trainer{net: s.net, clients: s.clients, seed: cfg.Seed}
+	return s.prepareParties()
+}
+
+// witnessLimit is the largest number of words of a cohort's vectors that the
+// witness keeps.
+const witnessLimit = 1 << 26
+
+func (s *simulation) preparePlan() error {
+	lit := s.cfg.Plan
+	lit.Model.Tensors = nil
+	for _, spec := range s.net.Schema().Specs() {
+		lit.Model.Tensors = append(lit.Model.Tensors, plan.Tensor{Name: spec.Name, Shape: spec.Shape})
+	}
+	schemes := s.cfg.Schemes
+	switch s.cfg.Fidelity {
+	case Full:
+	case Fast:
+		// The plan is checked under its own scheme first: fast never runs what full refuses.
+		if _, err := lit.Check(serverSchemes(schemes)...); err != nil {
+			return err
+		}
+		lit.Scheme.Name = plain.Name
+		schemes = []Scheme{plain.Scheme{}}
+	default:
+		return ErrConfig.At("fidelity %q is neither full nor fast", s.cfg.Fidelity)
+	}
+	for i, scheme := range schemes {
+		if scheme.Name() != lit.Scheme.Name {
+			continue
+		}
+		s.witness = &witness{Scheme: scheme, violate: s.violate, vectors: map[secagg.RoundID]map[int][]uint32{}}
+		if s.net.Schema().Total()*lit.Cohort.Size <= witnessLimit {
+			schemes = slices.Clone(schemes)
+			schemes[i] = s.witness
+		}
+	}
+	s.cfg.Schemes = schemes
+	var err error
+	s.plan, err = lit.Check(serverSchemes(schemes)...)
+	return err
+}
+
+func serverSchemes(schemes []Scheme) []secagg.ServerScheme {
+	out := make([]secagg.ServerScheme, len(schemes))
+	for i, s := range schemes {
+		out[i] = s
+	}
+	return out
+}
+
+func (s *simulation) prepareParties() error {
+	_, authority, err := ed25519.GenerateKey(s.coins("authority"))
+	if err != nil {
+		return err
+	}
+	s.authority = authority
+	var accepted []secagg.ClientScheme
+	for _, scheme := range s.cfg.Schemes {
+		accepted = append(accepted, scheme)
+	}
+	for i := range s.clients {
+		id := secagg.PartyID(fmt.Sprintf("client-%05d", i))
+		seed := field.Derive(s.root, "identity "+string(id))
+		key := ed25519.NewKeyFromSeed(seed[:])
+		d := &device{sim: s, index: i, id: id, rng: s.rng("device " + string(id))}
+		d.slow = float64(stretch(d.rng, time.Second, s.devices.Spread)) / float64(time.Second)
+		d.policy = client.Policy{Identity: secagg.Enrol(authority, id, key.Public().(ed25519.PublicKey)), Key: key,
+			Authority: authority.Public().(ed25519.PublicKey), Consent: agree{}, Schemes: accepted}
+		s.parties = append(s.parties, d)
+		s.byID[id] = d
+	}
+	s.disk = mem.New(1 << 40)
+	return nil
+}
+
+// agree consents to everything: the simulator's clients are there to take part.
+type agree struct{}
+
+func (agree) Allow(secagg.Task) error { return nil }
+
+// rng makes a source of modelled chance; it never feeds a protocol.
+func (s *simulation) rng(label string) *rand.Rand {
+	return rand.New(rand.NewChaCha8(field.Derive(s.root, "chance "+label)))
+}
+
+// start boots the coordinator on what its disk holds.
+func (s *simulation) start() error {
+	st, err := s.disk.Open()
+	if err != nil {
+		return err
+	}
+	s.boot++
+	s.store = st
+	e, err := coordinator.Open(coordinator.Config{Plan: s.plan, Initial: s.initial, Store: st, Host: &host{s, s.boot}, Registry: s,
+		Authority: s.authority.Public().(ed25519.PublicKey), Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots)})
+	if err != nil {
+		return err
+	}
+	s.engine = e
+	return e.Start()
+}
+
+// powerCut crashes the coordinator and brings it back later.
+func (s *simulation) powerCut() {
+	if s.engine == nil || !s.running() {
+		return
+	}
+	s.crashes++
+	s.engine = nil
+	s.disk.Crash()
+	s.world.after(s.faults.Outage, func() {
+		if err := s.start(); err != nil {
+			s.violate("coordinator cannot restart: %v", err)
+			return
+		}
+		for _, d := range s.parties {
+			if d.p != nil {
+				d.poll()
+			}
+		}
+	})
+}
+
+// Clients implements coordinator.Registry.
+func (s *simulation) Clients() []secagg.PartyID {
+	out := make([]secagg.PartyID, len(s.parties))
+	for i, d := range s.parties {
+		out[i] = d.id
+	}
+	return out
+}
+
+// host is the coordinator's machine in virtual time. Calls from before a crash are void.
+type host struct {
+	s    *simulation
+	boot int
+}
+
+func (h *host) Now() time.Time { return h.s.world.now }
+
+func (h *host) Wake(at time.Time) {
+	h.s.wake++
+	n := h.s.wake
+	h.s.world.at(at, func() {
+		if h.s.wake == n && h.s.boot == h.boot && h.s.engine != nil {
+			h.s.engine.Tick()
+		}
+	})
+}
+
+// Modelled speed of the coordinator's vector work, in bytes per second.
+const coordinatorSpeed = 1e9
+
+func (h *host) Work(w coordinator.Work, run func() func()) {
+	var finish func()
+	var spent time.Duration
+	d := time.Millisecond + time.Duration(float64(w.Bytes)/coordinatorSpeed*float64(time.Second))
+	h.s.world.compute(d, func() {
+		began := time.Now()
+		finish = run()
+		spent = time.Since(began)
+	}, func() {
+		if h.s.boot != h.boot || h.s.engine == nil {
+			return
+		}
+		switch w.Name {
+		case "add":
+			h.s.attempt.addNanos += int64(spent)
+		case "open":
+			h.s.attempt.openNanos += int64(spent)
+		}
+		finish()
+	})
+}
+
+func (h *host) Notify(ids []secagg.PartyID) {
+	for _, id := range ids {
+		d := h.s.byID[id]
+		h.s.world.after(0, func() {
+			if d.p != nil {
+				d.poll()
+			}
+		})
+	}
+}
+
+// model returns the bytes of a model that a client fetches.
+func (s *simulation) model(digest secagg.Digest) ([]byte, error) {
+	if s.engine == nil {
+		return nil, errors.New("coordinator is down")
+	}
+	r, err := s.engine.Model(digest)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}

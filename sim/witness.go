@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"crypto/ed25519"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/choir-fl/choir/secagg"
+)
+
+// Scheme is both halves of a scheme.
+type Scheme interface {
+	secagg.ClientScheme
+	secagg.ServerScheme
+}
+
+// witness stands beside a scheme and remembers every vector that a client sealed,
+// to compare each opened sum with the plain sum of the survivors' vectors. It
+// sees what nobody sees outside a simulator.
+type witness struct {
+	Scheme
+	violate func(format string, args ...any)
+
+	mu      sync.Mutex
+	vectors map[secagg.RoundID]map[int][]uint32
+}
+
+// Name, Roles and Views are the scheme's own.
+func (w *witness) Name() string { return w.Scheme.Name() }
+
+type witnessedParty struct {
+	secagg.Party
+	w     *witness
+	round secagg.RoundID
+	self  int
+}
+
+func (w *witness) NewParty(s secagg.Session, self int, key ed25519.PrivateKey, coins io.Reader) (secagg.Party, error) {
+	p, err := w.Scheme.NewParty(s, self, key, coins)
+	if err != nil {
+		return nil, err
+	}
+	return witnessedParty{p, w, s.Binding.Round, self}, nil
+}
+
+func (p witnessedParty) Seal(vector []uint32, out io.Writer) (secagg.Reply, error) {
+	seen := slices.Clone(vector)
+	reply, err := p.Party.Seal(vector, out)
+	if err != nil {
+		return reply, err
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	round := p.w.vectors[p.round]
+	if round == nil {
+		round = map[int][]uint32{}
+		p.w.vectors[p.round] = round
+	}
+	if round[p.self] != nil {
+		p.w.violate("member %d of %s sealed twice", p.self, p.round)
+	}
+	round[p.self] = seen
+	return reply, nil
+}
+
+type witnessedAccumulator struct {
+	secagg.Accumulator
+	w       *witness
+	session secagg.Session
+}
+
+func (w *witness) NewAccumulator(s secagg.Session) (secagg.Accumulator, error) {
+	a, err := w.Scheme.NewAccumulator(s)
+	if err != nil {
+		return nil, err
+	}
+	return witnessedAccumulator{a, w, s}, nil
+}
+
+func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
+	sums, err := a.Accumulator.Sums(o)
+	if err != nil {
+		return nil, err
+	}
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	vectors := a.w.vectors[a.session.Binding.Round]
+	seen := map[int]bool{}
+	mask := uint32(1<<a.session.WordBits - 1)
+	for _, sum := range sums {
+		if len(sum.Members) < a.session.Minimum {
+			a.w.violate("%s: a sum of %d clients was opened; the minimum is %d", a.session.Binding.Round, len(sum.Members), a.session.Minimum)
+		}
+		plain := make([]uint32, a.session.Words)
+		for _, m := range sum.Members {
+			if seen[m] {
+				a.w.violate("%s: member %d is counted twice", a.session.Binding.Round, m)
+			}
+			seen[m] = true
+			v := vectors[m]
+			if v == nil {
+				a.w.violate("%s: member %d is in a sum and sealed nothing", a.session.Binding.Round, m)
+				continue
+			}
+			for i := range plain {
+				plain[i] += v[i]
+			}
+		}
+		for i := range plain {
+			if plain[i]&mask != sum.Words[i] {
+				a.w.violate("%s: opened sum differs from the plain sum at word %d", a.session.Binding.Round, i)
+				break
+			}
+		}
+	}
+	return sums, nil
+}
+
+// forget drops the vectors of earlier rounds.
+func (w *witness) forget(round secagg.RoundID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.vectors, round)
+}
