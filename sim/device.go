@@ -106,8 +106,16 @@ func (d *device) reach(call func(e *coordinator.Engine)) {
 	})
 }
 
-// checkIn asks for work.
-func (d *device) checkIn() {
+// checkIn asks for work in an attempt, and again while it is still busy with an
+// earlier one.
+func (d *device) checkIn(id secagg.RoundID) {
+	if d.sim.attempt.id != id {
+		return
+	}
+	if d.p != nil {
+		d.sim.world.after(d.sim.network.Retry, func() { d.checkIn(id) })
+		return
+	}
 	d.reach(func(e *coordinator.Engine) {
 		offer, err := e.CheckIn(d.id, coordinator.Conditions{Charging: true, Unmetered: true, Idle: true})
 		if err != nil || offer.Task == nil || d.p != nil {

@@ -80,11 +80,7 @@ func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
 	}
 	for _, c := range invited {
 		d := s.byID[c]
-		s.world.after(arrival(rng, s.devices.Arrival), func() {
-			if d.p == nil {
-				d.checkIn()
-			}
-		})
+		s.world.after(arrival(rng, s.devices.Arrival), func() { d.checkIn(id) })
 	}
 }
 

@@ -129,7 +129,17 @@ func Run(cfg Config) (Result, error) {
 		}
 		s.check()
 	}
+	s.drain()
 	return s.result(time.Since(began))
+}
+
+// drain lets the clients hear that the last round is over.
+func (s *simulation) drain() {
+	end := s.world.now.Add(10 * s.network.Retry)
+	for len(s.violations) == 0 && len(s.world.events) > 0 && s.world.events[0].at.Before(end) &&
+		slices.ContainsFunc(s.parties, func(d *device) bool { return d.p != nil }) {
+		s.world.next()
+	}
 }
 
 // running reports whether the run goes on; a coordinator that is down will come back.
