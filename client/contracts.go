@@ -84,7 +84,8 @@ type Records interface {
 	All() (map[secagg.RoundID][]byte, error)
 }
 
-// Sealed keeps an attempt's ciphertext until it was uploaded.
+// Sealed keeps an attempt's ciphertext until the attempt is over. One whose attempt
+// has no record is of no use, and may be dropped after a restart.
 type Sealed interface {
 	// Create starts the ciphertext of a round; Close makes it durable.
 	Create(round secagg.RoundID) (io.WriteCloser, error)

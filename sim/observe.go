@@ -118,14 +118,12 @@ func (s *simulation) sealed(spent time.Duration) {
 }
 
 func (s *simulation) traffic(id secagg.RoundID, up, down int64) {
-	if id == s.attempt.id {
-		s.attempt.up += up
-		s.attempt.down += down
-		return
-	}
-	if n := len(s.rounds); n > 0 && s.rounds[n-1].id == id {
+	if n := len(s.rounds); n > 0 && s.rounds[n-1].id == id { // over already
 		s.rounds[n-1].up += up
 		s.rounds[n-1].down += down
+	} else if id == s.attempt.id {
+		s.attempt.up += up
+		s.attempt.down += down
 	}
 }
 

@@ -13,7 +13,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("store: %w: %d bytes long; it must have 1 to %d", ErrName, len(name), MaxName)
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		if part == "" {
+		if part == "" || part[0] == '.' {
 			return fmt.Errorf("store: %w: %q has a part that is empty or begins with a dot", ErrName, name)
 		}
 		for _, c := range []byte(part) {
@@ -29,6 +29,9 @@ func CheckName(name string) error {
 
 // CheckAppend checks the arguments of Journal.Append.
 func CheckAppend(segment string, records [][]byte) error {
+	if err := CheckName(segment); err != nil {
+		return err
+	}
 	size := int64(len(records)) * RecordOverhead
 	for _, r := range records {
 		size += int64(len(r))
@@ -36,7 +39,7 @@ func CheckAppend(segment string, records [][]byte) error {
 	if size > MaxAppend {
 		return fmt.Errorf("store: segment %q: %w: %d bytes in one append, at most %d", segment, ErrSize, size, MaxAppend)
 	}
-	return CheckName(segment)
+	return nil
 }
 
 // CheckSwap checks the value given to Head.Swap, and the revision it replaces against the present one.
@@ -52,13 +55,16 @@ func CheckSwap(old, present uint64, value []byte) error {
 
 // CheckBegin checks the arguments of Spool.Begin for a new part, in a spool of bound bytes of which used are reserved.
 func CheckBegin(id string, size, bound, used int64) error {
+	if err := CheckName(id); err != nil {
+		return err
+	}
 	if size < 0 || size > bound {
 		return fmt.Errorf("store: part %q: %w: %d bytes declared, at most %d", id, ErrSize, size, bound)
 	}
 	if size > bound-used {
 		return fmt.Errorf("store: part %q: %w: %d bytes declared, %d of %d reserved; come back later", id, ErrFull, size, used, bound)
 	}
-	return CheckName(id)
+	return nil
 }
 
 // CheckAgain checks a repeated Spool.Begin for this part.

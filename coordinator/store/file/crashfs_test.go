@@ -85,6 +85,7 @@ func (c *crashFS) restart(how restart) {
 	c.locked = false
 	switch how {
 	case lose:
+		maps.DeleteFunc(c.durable, func(path string, _ *inode) bool { return !c.reachable(path) })
 		c.now = maps.Clone(c.durable)
 		for _, n := range c.now {
 			n.data = slices.Clone(n.durable)
@@ -97,6 +98,16 @@ func (c *crashFS) restart(how restart) {
 			n.data = slices.Clone(n.durable)
 		}
 	}
+}
+
+// reachable says whether the directories above a path are durable.
+func (c *crashFS) reachable(path string) bool {
+	for ; path != "/"; path = filepath.Dir(path) {
+		if c.durable[path] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // writeBack makes the dirty bytes and the length durable. Bytes that are neither dirty nor durable become zeros.

@@ -291,7 +291,7 @@ func TestFaultsLeaveTheOldStateOrTheNew(t *testing.T) {
 }
 
 func testPoint(t *testing.T, op operation, calls []string, p point) {
-	_, s := failAt(t, op, calls, p)
+	c, s := failAt(t, op, calls, p)
 	require.Equal(t, p.running, stateOf(t, op, s))
 	if p.running == "poisoned" {
 		require.NoError(t, s.Journal.Append("other", []byte("x")), "other objects are not affected")
@@ -301,7 +301,11 @@ func testPoint(t *testing.T, op operation, calls []string, p point) {
 	if !ok && p.running == "poisoned" {
 		again = store.ErrPoisoned
 	}
+	c.arm(-1, failed)
 	require.ErrorIs(t, op.act(s), again, "trying again")
+	if again == store.ErrPoisoned {
+		require.Empty(t, c.calls(), "what is poisoned is not touched")
+	}
 	if again == nil {
 		require.Equal(t, "new", stateOf(t, op, s))
 	}

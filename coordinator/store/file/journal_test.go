@@ -157,6 +157,31 @@ func TestTailLongerThanAnyAppendIsCorrupt(t *testing.T) {
 	end, err := scan(append(bytes.Clone(data), tail[1:]...))
 	require.NoError(t, err)
 	require.Equal(t, int64(len(data)), end)
-	_, err = scan(append(data, tail...))
+	_, err = scan(append(bytes.Clone(data), tail...))
 	require.ErrorIs(t, err, store.ErrCorrupt)
+	_, err = scan(appendFrame(data, 7, int64(len(data)), [][]byte{make([]byte, store.MaxAppend)}))
+	require.ErrorIs(t, err, store.ErrCorrupt, "a frame that no append has written")
+}
+
+func TestSecondTornAppendIsCutTooWhenItIsShorterThanTheFirst(t *testing.T) {
+	c, data, _ := threeAppends(t)
+	s := withSegment(t, c, append(data, bytes.Repeat([]byte{7}, 200)...))
+	c.arm(1, short)
+	require.ErrorIs(t, s.Journal.Append("a", []byte("a record of some length")), errFault)
+	c.restart(keep)
+	got, err := readSegment(openCrash(t, c), "a")
+	require.NoError(t, err)
+	require.Equal(t, "one,two,,three,four", got)
+}
+
+func TestSegmentWhoseFirstAppendFailedIsNotListed(t *testing.T) {
+	c := newCrashFS()
+	s := openCrash(t, c)
+	c.arm(0, failed)
+	require.ErrorIs(t, s.Journal.Append("a", []byte("x")), store.ErrPoisoned)
+	names, err := s.Journal.Segments()
+	require.NoError(t, err)
+	require.Empty(t, names)
+	require.NoError(t, s.Journal.Drop("a"))
+	require.NoError(t, s.Journal.Append("a", []byte("x")), "after a drop its state is known again")
 }

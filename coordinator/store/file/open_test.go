@@ -212,11 +212,14 @@ func TestFilesAndDirectoriesAreForTheirOwnerAlone(t *testing.T) {
 	}, files)
 
 	require.NoError(t, s.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "head.tmp"), []byte("unfinished"), 0o600))
 	s, err = Open(dir, 1000)
 	require.NoError(t, err)
 	requireFilled(t, s)
-	_, err = os.Stat(filepath.Join(dir, "blobs/2.tmp"))
-	require.ErrorIs(t, err, fs.ErrNotExist, "unfinished files go when the store is opened")
+	for _, unfinished := range []string{"blobs/2.tmp", "head.tmp"} {
+		_, err = os.Stat(filepath.Join(dir, unfinished))
+		require.ErrorIs(t, err, fs.ErrNotExist, "unfinished files go when the store is opened")
+	}
 	require.NoError(t, s.Close())
 }
 
@@ -250,9 +253,11 @@ func TestOpenRefuses(t *testing.T) {
 		"an empty head":               {write("head", ""), store.ErrCorrupt, "head"},
 		"a head cut short":            {write("head", string(encodeHead(1, nil)[:headerSize+3])), store.ErrCorrupt, "head"},
 		"a huge head":                 {write("head", strings.Repeat("x", store.MaxHead+100)), store.ErrCorrupt, "head"},
+		"a head of a terabyte":        {func(t *testing.T, dir string) { require.NoError(t, os.Truncate(filepath.Join(dir, "head"), 1<<40)) }, store.ErrCorrupt, "head"},
 		"a stranger in journal":       {write("journal/notes.txt", "x"), store.ErrCorrupt, "notes.txt"},
 		"a stranger's segment":        {write("journal/A.log", "x"), store.ErrCorrupt, "A.log"},
 		"a stranger in blobs":         {write("blobs/ABCD", "x"), store.ErrCorrupt, "ABCD"},
+		"a blob in capitals":          {write("blobs/"+strings.Repeat("AB", 32), ""), store.ErrCorrupt, "ABAB"},
 		"a stranger in spool":         {write("spool/core", "x"), store.ErrCorrupt, "core"},
 		"a stranger's part":           {write("spool/..part", "x"), store.ErrCorrupt, "..part"},
 	} {
@@ -316,4 +321,20 @@ func TestVerifyAndReadBlobNoticeChangedBytes(t *testing.T) {
 	_, err = store.ReadBlob(s.Blobs, digest, 10)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.NoError(t, errors.Join(s.Blobs.Delete(digest), s.Close()))
+}
+
+func TestBlobIsGivenUpWhenAWriteFails(t *testing.T) {
+	c := newCrashFS()
+	s := openCrash(t, c)
+	w, err := s.Blobs.Create()
+	require.NoError(t, err)
+	c.arm(0, short)
+	_, err = w.Write([]byte("blob"))
+	require.ErrorIs(t, err, errFault)
+	_, _, err = w.Commit()
+	require.ErrorIs(t, err, store.ErrClosed)
+	digests, err := s.Blobs.List()
+	require.NoError(t, err)
+	require.Empty(t, digests)
+	require.Nil(t, c.now["/s/blobs/1.tmp"], "its room is free at once")
 }

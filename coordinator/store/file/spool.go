@@ -107,11 +107,14 @@ func (s *spool) acquire(id string) (*part, error) {
 // acquireSound is acquire, but an error if the part is of no use.
 func (s *spool) acquireSound(id string) (*part, error) {
 	p, err := s.acquire(id)
-	if err == nil && p.err != nil {
-		s.release(p)
-		return nil, p.err
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	if err = p.err; err != nil {
+		s.release(p)
+		return nil, err
+	}
+	return p, nil
 }
 
 func (s *spool) release(p *part) {
@@ -133,38 +136,49 @@ func (s *spool) discard(p *part, cause error) error {
 	return cause
 }
 
-func (s *spool) Begin(id string, size int64) error {
+// reserve is acquire for a new part, whose file is still to be made. It returns nil and nil if the id is taken.
+func (s *spool) reserve(id string, size int64) (*part, error) {
 	if err := s.enter(); err != nil {
-		return err
+		return nil, err
 	}
-	defer s.leave()
 	s.mu.Lock()
-	p, found := s.parts[id]
-	if !found {
-		if err := store.CheckBegin(id, size, s.max, s.used); err != nil {
-			s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.parts[id] != nil {
+		s.leave()
+		return nil, nil
+	}
+	if err := store.CheckBegin(id, size, s.max, s.used); err != nil {
+		s.leave()
+		return nil, err
+	}
+	p := s.add(id, size)
+	p.mu.Lock() // nobody has it yet
+	return p, nil
+}
+
+func (s *spool) Begin(id string, size int64) error {
+	for { // again only if the part comes or goes at the same moment
+		p, err := s.acquireSound(id)
+		if err == nil {
+			defer s.release(p)
+			return p.CheckAgain(size)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		p = s.add(id, size)
-		p.mu.Lock() // nobody has it yet, so nobody sees it before its file is there
-	}
-	s.mu.Unlock()
-	if found {
-		p.mu.Lock()
-	}
-	defer p.mu.Unlock()
-	switch {
-	case !found:
+		p, err = s.reserve(id, size)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			continue
+		}
+		defer s.release(p)
 		if _, err := s.publish(p.file, encodeHeader(magicSpool, uint64(size))); err != nil {
 			return s.discard(p, fmt.Errorf("store: part %q: %w", id, err))
 		}
 		return nil
-	case p.gone:
-		return fmt.Errorf("store: part %q: %w: deleted at the same time; begin again", id, store.ErrNotFound)
-	case p.err != nil:
-		return p.err
 	}
-	return p.CheckAgain(size)
 }
 
 func (s *spool) Offset(id string) (int64, error) {
@@ -250,9 +264,7 @@ func (s *spool) List() ([]store.Part, error) {
 	var parts []store.Part
 	for _, p := range all {
 		p.mu.Lock()
-		if !p.gone {
-			parts = append(parts, p.Part)
-		}
+		parts = append(parts, p.Part)
 		p.mu.Unlock()
 	}
 	slices.SortFunc(parts, func(a, b store.Part) int { return strings.Compare(a.ID, b.ID) })
