@@ -102,7 +102,7 @@ type Report struct {
 
 // Evaluation is the clients' own measurement of a model, summed securely.
 type Evaluation struct {
-	Weight   float64 // summed weight, in clients
-	Accuracy float64
-	Loss     float64
+	Weight   float64 `json:"weight"` // summed weight, in clients
+	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"` // mean per example
 }

@@ -50,6 +50,10 @@ type Config struct {
 	Coins io.Reader
 	// Workers is the number of goroutines that open a sum; at least 1.
 	Workers int
+	// CheckpointBytes is how many bytes of uploads are added before the sum is
+	// checkpointed, which frees their place in the spool; it must leave room for
+	// as much again. Zero means that uploads stay spooled until the attempt ends.
+	CheckpointBytes int64
 }
 
 // Engine runs one plan. Safe for concurrent use.
@@ -70,9 +74,8 @@ type Engine struct {
 	adds    []round.Task // waiting to be added, one after another
 	adding  bool
 	pending *result // of TaskOpen, until it is committed
-	parts   map[string]bool
-	dirty   int64 // bytes added since the last checkpoint
-	since   []int // members added since the last checkpoint
+	dirty   int64   // bytes added since the last checkpoint
+	added   []int   // members in the accumulator
 	addTime time.Duration
 	last    lastAttempt
 }
@@ -95,7 +98,7 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = silent{}
 	}
-	e := &Engine{cfg: cfg, parts: map[string]bool{}}
+	e := &Engine{cfg: cfg}
 	value, revision, err := cfg.Store.Head.Load()
 	if err != nil {
 		return nil, err
@@ -191,6 +194,9 @@ func (e *Engine) resume() error {
 	}
 	if len(records) == 0 {
 		e.dropSpool()
+		if err := e.sweep(); err != nil {
+			return err
+		}
 		return e.attempt()
 	}
 	began, err := decodeBegan(records[0])
@@ -203,10 +209,9 @@ func (e *Engine) resume() error {
 		return err
 	}
 	e.machine = m
-	if parts, err := e.cfg.Store.Spool.List(); err == nil {
-		for _, p := range parts {
-			e.parts[p.ID] = true
-		}
+	_, e.added = m.Checkpointed()
+	if err := e.sweep(); err != nil {
+		return err
 	}
 	if err := e.makeAccumulator(); err != nil {
 		return err
@@ -230,8 +235,8 @@ func (e *Engine) settle(began round.Instant) {
 			e.invited[id] = true
 		}
 	}
-	e.acc, e.adds, e.adding, e.pending, e.parts = nil, nil, false, nil, map[string]bool{}
-	e.dirty, e.since, e.addTime, e.bytes = 0, nil, 0, 0
+	e.acc, e.adds, e.adding, e.pending = nil, nil, false, nil
+	e.dirty, e.added, e.addTime, e.bytes = 0, nil, 0, 0
 }
 
 // attempt begins the next attempt, if the run goes on.
@@ -421,6 +426,9 @@ func (e *Engine) over(fx round.Effects) {
 			return
 		}
 	}
+	if blob, members := e.machine.Checkpointed(); len(members) > 0 {
+		e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
+	}
 	e.report(out)
 	e.fail(e.cfg.Store.Journal.Drop(segment))
 	e.dropSpool()
@@ -438,10 +446,31 @@ func (e *Engine) dropSpool() {
 	for _, p := range parts {
 		e.fail(e.cfg.Store.Spool.Delete(p.ID))
 	}
-	e.parts = map[string]bool{}
 }
 
+// historySegment is the journal of the attempts that ended, one JSON record each.
 const historySegment = "history"
+
+// sweep deletes the blobs that nothing leads to: leftovers of a crash.
+func (e *Engine) sweep() error {
+	keep := map[secagg.Digest]bool{e.head.model: true, e.head.optimizer: true}
+	if e.machine != nil {
+		blob, _ := e.machine.Checkpointed()
+		keep[blob] = true
+	}
+	blobs, err := e.cfg.Store.Blobs.List()
+	if err != nil {
+		return err
+	}
+	for _, d := range blobs {
+		if !keep[secagg.Digest(d)] {
+			if err := e.cfg.Store.Blobs.Delete(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 func encodeBegan(at round.Instant) []byte {
 	var e secagg.Encoder

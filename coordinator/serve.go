@@ -106,6 +106,10 @@ func (e *Engine) Envelope(to secagg.PartyID, id secagg.RoundID, after uint32) (e
 		}
 		return env, true
 	}
+	if s, admitted := e.machine.Session(); admitted && s.Roster.Index(to) < 0 {
+		// A client whose join came too late must not wait for the attempt's end.
+		return secagg.Envelope{Round: id, Step: after + 1, Over: true, Reason: "not admitted to this attempt"}, true
+	}
 	env, ok = e.machine.Envelope(to)
 	return env, ok && env.Step > after
 }
@@ -122,6 +126,9 @@ func (e *Engine) UploadBegin(from secagg.PartyID, id secagg.RoundID, step uint32
 	if e.machine == nil || id != e.set.ID {
 		return 0, ErrNoRound.At("attempt %s", id)
 	}
+	if _, accepted := e.machine.Uploaded(from); accepted {
+		return size, nil // its acknowledgement was lost: nothing is left to send
+	}
 	env, ok := e.machine.Envelope(from)
 	if !ok || e.acc == nil || env.Step != step || e.machine.State() != round.Uploading {
 		return 0, ErrNotOpen.At("client %s", from)
@@ -136,7 +143,6 @@ func (e *Engine) UploadBegin(from secagg.PartyID, id secagg.RoundID, step uint32
 		}
 		return 0, err
 	}
-	e.parts[part] = true
 	return e.cfg.Store.Spool.Offset(part)
 }
 
@@ -157,9 +163,13 @@ func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32,
 		return
 	}
 	machine, acc, part := e.machine, e.acc, partID(id, from)
+	accepted, again := machine.Uploaded(from)
 	e.mu.Unlock()
 	c, err := secagg.PeekCommit(frame)
-	if err != nil {
+	if err == nil && again && c.Content != accepted {
+		err = secagg.ErrRepeated
+	}
+	if err != nil || again {
 		done(err)
 		return
 	}
@@ -175,7 +185,7 @@ func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32,
 			}
 			if err == nil {
 				err = e.step(round.Uploaded{At: e.now(), From: from, Step: step, Frame: frame, Content: c.Content, Size: c.Size})
-			} else if e.machine == machine && errors.Is(err, secagg.ErrUpload) || errors.Is(err, secagg.ErrPiece) {
+			} else if e.machine == machine && (errors.Is(err, secagg.ErrUpload) || errors.Is(err, secagg.ErrPiece)) {
 				// A corrupt upload starts again from nothing.
 				e.fail(e.cfg.Store.Spool.Delete(part))
 			}

@@ -2,9 +2,12 @@ package coordinator
 
 import (
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,10 +75,47 @@ func (e *Engine) nextAdd() {
 			e.adding = false
 			e.addTime += spent
 			if err == nil && t.Kind == round.TaskAdd {
-				e.since = append(e.since, t.Member)
+				e.added = append(e.added, t.Member)
 				e.dirty += acc.Pieces().Total
 			}
 			e.fail(e.step(round.TaskDone{At: e.now(), Task: t.ID, Error: text(err)}))
+			if e.machine == machine {
+				e.checkpoint()
+				e.nextAdd()
+			}
+		}
+	})
+}
+
+// checkpoint stores the sum so far and then frees the uploads that are in it. No
+// upload is added meanwhile.
+func (e *Engine) checkpoint() {
+	if e.cfg.CheckpointBytes == 0 || e.dirty < e.cfg.CheckpointBytes || e.adding || e.machine.State() >= round.Adding {
+		return
+	}
+	machine, acc, members := e.machine, e.acc, slices.Clone(e.added)
+	session, _ := machine.Session()
+	e.adding = true
+	e.cfg.Host.Work(Work{Name: "checkpoint", Bytes: e.bytes}, func() func() {
+		blob, _, err := e.writeBlob(acc.Snapshot)
+		return func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if e.machine != machine || e.fail(err) {
+				return
+			}
+			e.adding = false
+			old, had := machine.Checkpointed()
+			// A checkpoint that comes too late to matter is refused by the machine.
+			if err := e.step(round.Checkpoint{At: e.now(), Blob: blob, Members: members}); err == nil {
+				e.dirty = 0
+				for _, i := range members[len(had):] {
+					e.fail(e.cfg.Store.Spool.Delete(partID(session.Binding.Round, session.Roster.At(i).ID)))
+				}
+				if len(had) > 0 && old != blob {
+					e.fail(e.cfg.Store.Blobs.Delete(store.Digest(old)))
+				}
+			}
 			if e.machine == machine {
 				e.nextAdd()
 			}
@@ -327,6 +367,51 @@ func (e *Engine) report(out *round.Outcome) {
 			}
 		}
 	}
+	e.remember(r)
 	e.cfg.Observer.RoundOver(r, model)
 	e.pending = nil
+}
+
+// Ended is a line of a run's history: one attempt that ended.
+type Ended struct {
+	Round      uint32      `json:"round"`
+	Attempt    uint32      `json:"attempt"`
+	Began      time.Time   `json:"began"`
+	Ended      time.Time   `json:"ended"`
+	Invited    int         `json:"invited"`
+	Admitted   int         `json:"admitted"`
+	Survivors  int         `json:"survivors"`
+	Released   bool        `json:"released"`
+	Reason     string      `json:"reason,omitempty"`
+	Model      string      `json:"model"`
+	UpdateNorm float64     `json:"update_norm"`
+	Evaluation *Evaluation `json:"evaluation,omitempty"`
+}
+
+// remember appends an attempt to the run's history.
+func (e *Engine) remember(r Report) {
+	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
+		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
+		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation})
+	if e.fail(err) {
+		return
+	}
+	e.fail(e.cfg.Store.Journal.Append(historySegment, b))
+}
+
+// History returns the attempts that ended, oldest first.
+func (e *Engine) History() ([]Ended, error) {
+	var out []Ended
+	err := e.cfg.Store.Journal.Read(historySegment, func(record []byte) error {
+		var h Ended
+		if err := json.Unmarshal(record, &h); err != nil {
+			return err
+		}
+		out = append(out, h)
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return out, err
 }

@@ -320,7 +320,7 @@ func (d *device) uploaded(m client.Message, err error) {
 		if d.life != life {
 			return
 		}
-		if err != nil && fault.ClassOf(err) != fault.Conflict {
+		if err != nil {
 			d.uploadFailed(err)
 			return
 		}

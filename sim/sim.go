@@ -64,6 +64,8 @@ type Config struct {
 	Faults      Faults
 	// Workers is the number of computations at a time; default one for each core.
 	Workers int
+	// CheckpointBytes is the engine's setting of that name.
+	CheckpointBytes int64
 	// Progress is called after each attempt, in order. May be nil.
 	Progress func(Round)
 }
@@ -187,10 +189,7 @@ const witnessLimit = 1 << 26
 
 func (s *simulation) preparePlan() error {
 	lit := s.cfg.Plan
-	lit.Model.Tensors = nil
-	for _, spec := range s.net.Schema().Specs() {
-		lit.Model.Tensors = append(lit.Model.Tensors, plan.Tensor{Name: spec.Name, Shape: spec.Shape})
-	}
+	FillTensors(&lit, s.net.Schema())
 	schemes := s.cfg.Schemes
 	switch s.cfg.Fidelity {
 	case Full:
@@ -218,6 +217,15 @@ func (s *simulation) preparePlan() error {
 	var err error
 	s.plan, err = lit.Check(serverSchemes(schemes)...)
 	return err
+}
+
+// FillTensors declares in a plan the tensors of the model that it trains, in place
+// of any that it names. Whoever loads a plan that leaves them out does so before Check.
+func FillTensors(l *plan.Literal, s tensor.Schema) {
+	l.Model.Tensors = nil
+	for _, spec := range s.Specs() {
+		l.Model.Tensors = append(l.Model.Tensors, plan.Tensor{Name: spec.Name, Shape: spec.Shape})
+	}
 }
 
 func serverSchemes(schemes []Scheme) []secagg.ServerScheme {

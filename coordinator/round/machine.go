@@ -57,6 +57,7 @@ type Machine struct {
 	tasks    map[TaskID]Task
 	nextTask TaskID
 	unmasked bool // the unmask phase was entered: reservations stay charged
+	saved    Checkpoint
 	outcome  *Outcome
 	at       Instant // latest instant seen
 	fx       Effects // effects of the event in hand
@@ -81,7 +82,6 @@ func New(s Settings) (*Machine, Effects) {
 // done now: envelopes to repeat, uploads to add that no checkpoint holds.
 func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
 	m, _ := New(s)
-	var checkpoint *Checkpoint
 	for i, r := range records {
 		ev, err := decode(r)
 		if err != nil {
@@ -90,17 +90,14 @@ func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
 		if _, err := m.Step(ev); err != nil {
 			return nil, Effects{}, ErrJournal.At("record %d", i).Because(err)
 		}
-		if c, ok := ev.(Checkpoint); ok {
-			checkpoint = &c
-		}
 	}
 	m.fx = Effects{Wake: m.deadline, Notify: m.asked(), Outcome: m.outcome}
 	if m.state.Over() {
 		return m, m.take(), nil
 	}
 	m.tasks = map[TaskID]Task{}
-	if checkpoint != nil {
-		m.run(Task{Kind: TaskMerge, Blob: checkpoint.Blob})
+	if len(m.saved.Members) > 0 {
+		m.run(Task{Kind: TaskMerge, Blob: m.saved.Blob})
 	}
 	for i := range m.roster.Len() {
 		if u, ok := m.uploads[i]; ok && !u.added {
@@ -144,6 +141,15 @@ func (m *Machine) Admitted() int {
 
 // Uploads returns the number of complete uploads.
 func (m *Machine) Uploads() int { return len(m.uploads) }
+
+// Uploaded returns the digest of a client's accepted upload, if there is one.
+func (m *Machine) Uploaded(id secagg.PartyID) (secagg.Digest, bool) {
+	u, ok := m.uploads[m.roster.Index(id)]
+	return u.content, ok
+}
+
+// Checkpointed returns the latest checkpoint's blob and the members in it.
+func (m *Machine) Checkpointed() (secagg.Digest, []int) { return m.saved.Blob, m.saved.Members }
 
 // Step applies one event. A refused event returns an error and changes nothing.
 func (m *Machine) Step(ev Event) (Effects, error) {
@@ -199,14 +205,17 @@ func (m *Machine) apply(ev Event) error {
 		return m.taskDone(ev)
 	case Checkpoint:
 		for _, i := range ev.Members {
-			u, ok := m.uploads[i]
-			if !ok {
+			if _, ok := m.uploads[i]; !ok {
 				return ErrTask.At("checkpoint with member %d", i)
 			}
+		}
+		for _, i := range ev.Members {
+			u := m.uploads[i]
 			u.added = true
 			m.uploads[i] = u
 		}
 		m.now(ev.At)
+		m.saved = ev
 		m.fx.Persist = encode(ev)
 		return nil
 	case Committed:

@@ -28,7 +28,7 @@ func open(sys fsys, dir string, spoolMax int64) (*store.Store, error) {
 	}
 	d := &disk{fsys: sys, dir: dir}
 	if err := sys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("store: %w; make its parent first", err)
+		return nil, fmt.Errorf("store: %w; make the directory or its parent first", err)
 	}
 	var err error
 	if d.held, err = sys.Lock(d.path("lock")); err != nil {
@@ -129,7 +129,7 @@ func (d *disk) layOut() error {
 			return err
 		}
 	}
-	if err := d.SyncDir(filepath.Dir(d.dir)); err != nil {
+	if err := d.SyncDir(filepath.Dir(filepath.Clean(d.dir))); err != nil {
 		return err
 	}
 	_, err := d.publish(d.path("format"), []byte(formatLine))

@@ -71,7 +71,7 @@ func (j *journal) recover(path string) (salt uint64, end int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if false {
+	if end < size {
 		if err := f.Truncate(end); err != nil {
 			return 0, 0, err
 		}

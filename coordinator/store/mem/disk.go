@@ -27,7 +27,8 @@ type Disk struct {
 	used     int64 // sum of the declared sizes of all parts
 }
 
-// New returns an empty medium. spoolMax bounds the declared sizes of all spooled parts together, in bytes.
+// New returns an empty medium. spoolMax bounds the declared sizes of all spooled parts together, in bytes; the first chunk of a part
+// takes memory for its whole declared size, so the spool takes no more than that either.
 func New(spoolMax int64) *Disk {
 	return &Disk{
 		spoolMax: spoolMax,

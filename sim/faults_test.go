@@ -1,0 +1,56 @@
+package sim
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/secagg/pairwise"
+	"github.com/choir-fl/choir/secagg/plain"
+)
+
+var bothSchemes = []Scheme{plain.Scheme{}, pairwise.Scheme{}}
+
+// Figure 3 of the plan: with the same survivors the scheme does not matter.
+func TestModelDigestIsTheSameUnderEveryScheme(t *testing.T) {
+	digests := map[string]string{}
+	for _, scheme := range []string{"plain", "pairwise"} {
+		cfg := small(t, scheme, 60, 40, 3, 7)
+		cfg.Schemes = bothSchemes
+		cfg.Faults.Dropout = 0.3
+		res, err := Run(cfg)
+		require.NoError(t, err)
+		require.Equal(t, 3, res.Final.RoundsCompleted)
+		require.Zero(t, res.Final.RoundsFailed)
+		for _, r := range res.Rounds {
+			require.Equal(t, 12, r.Dropped)
+			require.Equal(t, 40-8, r.Survivors, "those that vanish after their upload are counted")
+		}
+		digests[scheme] = res.Final.ModelDigest
+	}
+	require.Equal(t, digests["plain"], digests["pairwise"])
+}
+
+func TestSameSeedGivesTheSameRun(t *testing.T) {
+	run := func(workers int) Result {
+		cfg := small(t, "pairwise", 40, 20, 3, 11)
+		cfg.Schemes = bothSchemes
+		cfg.Workers = workers
+		cfg.Faults = Faults{Dropout: 0.2, Restart: 0.2, Crashes: 1}
+		cfg.Network = Network{Loss: 0.05, Duplicate: 0.1}
+		res, err := Run(cfg)
+		require.NoError(t, err)
+		res.Final.WallMS = 0
+		for i := range res.Rounds {
+			r := &res.Rounds[i]
+			r.WallMS, r.ClientNanos, r.ServerNanos = 0, nil, nil
+		}
+		return res
+	}
+	a, err := json.Marshal(run(1))
+	require.NoError(t, err)
+	b, err := json.Marshal(run(4))
+	require.NoError(t, err)
+	require.JSONEq(t, string(a), string(b))
+}
