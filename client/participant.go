@@ -98,8 +98,11 @@ type Policy struct {
 	// Authority is the pinned enrolment authority: a roster with a member that it
 	// did not enrol is refused.
 	Authority ed25519.PublicKey
-	Consent   Consent
-	Schemes   []secagg.ClientScheme
+	// Enrolled replaces the check of a member's credential against Authority, for
+	// a simulator that remembers which of them it has checked. Nil otherwise.
+	Enrolled func(secagg.Identity) error
+	Consent  Consent
+	Schemes  []secagg.ClientScheme
 }
 
 // Accept decides on an offered task. It asks the device's consent before any
@@ -204,8 +207,12 @@ func (p *Participant) begin(roster []byte) error {
 	if r.Len() < p.task.Terms.Minimum || r.Len() > p.task.Terms.Encoding.Clients {
 		return ErrRoster.At("%d members for sums of %d to %d", r.Len(), p.task.Terms.Minimum, p.task.Terms.Encoding.Clients)
 	}
+	enrolled := p.policy.Enrolled
+	if enrolled == nil {
+		enrolled = func(i secagg.Identity) error { return i.Verify(p.policy.Authority) }
+	}
 	for j := range r.Len() {
-		if err := r.At(j).Verify(p.policy.Authority); err != nil {
+		if err := enrolled(r.At(j)); err != nil {
 			return ErrRoster.At("round %s", p.task.Round).Because(err)
 		}
 	}

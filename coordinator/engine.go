@@ -217,8 +217,7 @@ func (e *Engine) resume() error {
 		return err
 	}
 	e.perform(fx)
-	e.step(round.Tick{At: e.now()})
-	return nil
+	return e.step(round.Tick{At: e.now()})
 }
 
 // settle fixes the settings of the attempt under way.
@@ -305,13 +304,13 @@ func (e *Engine) perform(fx round.Effects) {
 	}
 	if fx.Charge == round.ChargeReserve {
 		if err := e.cfg.Ledger.Reserve(e.set.ID); err != nil {
-			e.step(round.Abort{At: e.now(), Reason: err.Error()})
+			e.fail(e.step(round.Abort{At: e.now(), Reason: err.Error()}))
 			return
 		}
 	}
 	if _, open := e.machine.Session(); open && e.acc == nil && !e.machine.State().Over() {
 		if err := e.makeAccumulator(); err != nil {
-			e.step(round.Abort{At: e.now(), Reason: err.Error()})
+			e.fail(e.step(round.Abort{At: e.now(), Reason: err.Error()}))
 			return
 		}
 	}

@@ -229,7 +229,6 @@ func (e *Engine) openSums(acc secagg.Accumulator, o secagg.Opening, h head) (*re
 	if err != nil {
 		return nil, err
 	}
-	sums = nil
 	res := &result{}
 	extra := func(name string) float64 {
 		if i, ok := q.Layout().Extra(name); ok {

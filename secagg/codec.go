@@ -30,7 +30,7 @@ type Encoder struct {
 
 func (e *Encoder) field(number uint64, value []byte) {
 	if number <= e.last {
-		panic("secagg: fields are encoded in ascending order") // a programmer's error, never data
+		panic("secagg: fields are encoded in ascending order") //nolint:forbidigo // a programmer's error, never data
 	}
 	e.last = number
 	e.buf = binary.AppendUvarint(e.buf, number)

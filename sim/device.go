@@ -266,9 +266,9 @@ func (d *device) seal() {
 	var err error
 	var spent time.Duration
 	d.do(d.sim.devices.Crypto, func() {
-		begin := time.Now()
+		begin := d.sim.stopwatch()
 		fx, err = p.Seal(&out)
-		spent = time.Since(begin)
+		spent = d.sim.stopwatch() - begin
 	}, func() {
 		d.sim.sealed(spent)
 		d.sealed = out.Bytes()

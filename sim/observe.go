@@ -63,7 +63,7 @@ func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
 		invited = s.Clients()
 	}
 	rng := s.rng("attempt " + id.String())
-	s.attempt = attempt{id: id, drops: map[secagg.PartyID]Point{}, acked: map[secagg.PartyID]bool{}, began: time.Now()}
+	s.attempt = attempt{id: id, drops: map[secagg.PartyID]Point{}, acked: map[secagg.PartyID]bool{}, began: s.stopwatch()}
 	cohort := min(len(invited), s.plan.Invited())
 	order := rng.Perm(len(invited))
 	drops := int(s.faults.Dropout * float64(cohort))
@@ -141,7 +141,7 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 	a := &s.attempt
 	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
 		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
-		admitted: r.Admitted, up: a.up, down: a.down, WallMS: float64(time.Since(a.began).Microseconds()) / 1000,
+		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
 		VirtualSeconds: r.Ended.Sub(r.Began).Seconds()}
 	for _, members := range r.Members {
 		for _, id := range members {
@@ -149,12 +149,14 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 		}
 	}
 	words := float64(s.plan.Quantizer().Layout().Len())
-	if a.seals > 0 {
+	if a.seals > 0 && s.cfg.Stopwatch != nil {
 		out.ClientNanos = ptr(float64(a.sealNanos) / float64(a.seals) / words)
 	}
 	if r.Released && r.Survivors > 0 {
 		out.Outcome = Released
-		out.ServerNanos = ptr(float64(a.addNanos+a.openNanos) / float64(r.Survivors) / words)
+		if s.cfg.Stopwatch != nil {
+			out.ServerNanos = ptr(float64(a.addNanos+a.openNanos) / float64(r.Survivors) / words)
+		}
 		if r.Survivors < s.plan.Minimum() {
 			s.violate("%s released %d survivors; the minimum is %d", r.ID, r.Survivors, s.plan.Minimum())
 		}
@@ -225,5 +227,15 @@ func (s *simulation) settleEvaluations(leave int) {
 		}
 	}
 }
+
+// stopwatch returns the real time spent so far, for measurements only.
+func (s *simulation) stopwatch() time.Duration {
+	if s.cfg.Stopwatch == nil {
+		return 0
+	}
+	return s.cfg.Stopwatch()
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func ptr[T any](v T) *T { return &v }

@@ -113,7 +113,7 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 		DPMode: lit.Privacy.Mode, Clients: len(s.parties), Cohort: lit.Cohort.Size, Rounds: lit.Rounds.Count, Dropout: s.faults.Dropout,
 		Fidelity: s.cfg.Fidelity, Model: lit.Model.Architecture, Parameters: s.net.Schema().Total()}}
 	f := &out.Final
-	f.WallMS = float64(wall.Microseconds()) / 1000
+	f.WallMS = milliseconds(wall)
 	f.Crashes = s.crashes
 	for _, r := range s.rounds {
 		if r.Outcome == Released {

@@ -16,14 +16,14 @@ import (
 func smallPlan(scheme string, cohort, rounds int) plan.Literal {
 	return plan.Literal{
 		Schema: "choir.plan/1", Job: "small",
-		Model:    plan.Model{Architecture: "softmax"},
-		Scheme:   plan.Scheme{Name: scheme, Corrupt: 0.05, Dropout: 0.3},
-		Cohort:   plan.Cohort{Size: cohort, Minimum: cohort / 2},
-		Rounds:   plan.Rounds{Count: rounds},
-		Encoding: plan.Encoding{ClipNorm: 10},
-		Training: plan.Training{Epochs: 5, BatchSize: 5, LearningRate: 0.5, WeightCap: 50},
-		Privacy:  plan.Privacy{Mode: "none", TrustCoordinator: true},
-		Deadlines: plan.Deadlines{Admission: 30 * time.Second, Exchange: 30 * time.Second, Upload: 5 * time.Minute},
+		Model:      plan.Model{Architecture: "softmax"},
+		Scheme:     plan.Scheme{Name: scheme, Corrupt: 0.05, Dropout: 0.3},
+		Cohort:     plan.Cohort{Size: cohort, Minimum: cohort / 2},
+		Rounds:     plan.Rounds{Count: rounds},
+		Encoding:   plan.Encoding{ClipNorm: 10},
+		Training:   plan.Training{Epochs: 5, BatchSize: 5, LearningRate: 0.5, WeightCap: 50},
+		Privacy:    plan.Privacy{Mode: "none", TrustCoordinator: true},
+		Deadlines:  plan.Deadlines{Admission: 30 * time.Second, Exchange: 30 * time.Second, Upload: 5 * time.Minute},
 		Evaluation: plan.Evaluation{Clients: true},
 	}
 }

@@ -3,6 +3,7 @@ package round
 // State is where an attempt stands.
 type State uint8
 
+// The states of an attempt; Meaning describes each.
 const (
 	Admitting State = iota + 1
 	Exchanging

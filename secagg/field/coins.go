@@ -15,7 +15,7 @@ import (
 func Derive(root [32]byte, label string) [32]byte {
 	key, err := hkdf.Key(sha256.New, root[:], nil, label, 32)
 	if err != nil { // only a length above 255*32 is refused
-		panic("field: HKDF of 32 bytes: " + err.Error())
+		panic("field: HKDF of 32 bytes: " + err.Error()) //nolint:forbidigo // sizes are constants
 	}
 	out := [32]byte(key)
 	clear(key)
@@ -40,7 +40,7 @@ var _ io.Reader = (*Stream)(nil)
 func NewStream(key [32]byte) *Stream {
 	block, err := aes.NewCipher(key[:])
 	if err != nil { // only a key of another length is refused
-		panic("field: AES with a 32-byte key: " + err.Error())
+		panic("field: AES with a 32-byte key: " + err.Error()) //nolint:forbidigo // sizes are constants
 	}
 	clear(key[:])
 	return &Stream{ctr: cipher.NewCTR(block, make([]byte, aes.BlockSize))}

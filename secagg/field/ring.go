@@ -6,7 +6,7 @@ package field
 // disjoint words may run concurrently.
 func Add(dst, src []uint32) {
 	if len(dst) != len(src) {
-		panic("field: Add of vectors of different lengths")
+		panic("field: Add of vectors of different lengths") //nolint:forbidigo // both are vectors of one layout: a programmer's error
 	}
 	for len(dst) >= 8 && len(src) >= 8 {
 		dst[0] += src[0]
@@ -28,7 +28,7 @@ func Add(dst, src []uint32) {
 // 2^w. It panics if the lengths differ; see [Add].
 func Sub(dst, src []uint32) {
 	if len(dst) != len(src) {
-		panic("field: Sub of vectors of different lengths")
+		panic("field: Sub of vectors of different lengths") //nolint:forbidigo // both are vectors of one layout: a programmer's error
 	}
 	for len(dst) >= 8 && len(src) >= 8 {
 		dst[0] -= src[0]

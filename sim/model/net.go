@@ -151,7 +151,7 @@ func (n *Net) Schema() tensor.Schema { return n.schema }
 func (n *Net) Clone() *Net {
 	clone, err := New(n.arch, n.shape, n.classes)
 	if err != nil {
-		panic("model: a network that was built cannot be built again: " + err.Error())
+		panic("model: a network that was built cannot be built again: " + err.Error()) //nolint:forbidigo // the same arguments were accepted before
 	}
 	return clone
 }
