@@ -114,17 +114,28 @@ func Open(cfg Config) (*Engine, error) {
 		if !cfg.Resume {
 			return nil, ErrOtherRun.At("job %s", cfg.Plan.Job())
 		}
-		next := e.head
-		next.plan, next.status, next.reason = cfg.Plan.Digest(), Running, ""
+		next := e.resumed()
+		next.plan = cfg.Plan.Digest()
 		next.attempt++ // an attempt under the old plan is not continued
 		return e, e.swap(next)
 	}
 	if cfg.Resume && e.head.status != Running {
-		next := e.head
-		next.status, next.reason = Running, ""
-		return e, e.swap(next)
+		return e, e.swap(e.resumed())
 	}
 	return e, nil
+}
+
+// resumed is the head of the run going on. A round that failed in all its
+// attempts is not tried again: attempts are counted against what an attacker
+// gains from each. The run goes on with the next number.
+func (e *Engine) resumed() head {
+	next := e.head
+	next.status, next.reason = Running, ""
+	if int(next.attempt) > e.cfg.Plan.Attempts() {
+		next.round++
+		next.attempt = 1
+	}
+	return next
 }
 
 // begin writes a new run's first head.
@@ -140,7 +151,7 @@ func (e *Engine) begin() error {
 	if err != nil {
 		return err
 	}
-	h := head{plan: e.cfg.Plan.Digest(), status: Running, attempt: 1, model: digest, modelSize: size}
+	h := head{plan: e.cfg.Plan.Digest(), status: Running, round: 1, attempt: 1, model: digest, modelSize: size}
 	if _, err := io.ReadFull(e.cfg.Coins, h.seed[:]); err != nil {
 		return fmt.Errorf("reading coins: %w", err)
 	}
@@ -168,7 +179,7 @@ func (e *Engine) Start() error {
 }
 
 // segment names the journal of the attempt under way.
-func (e *Engine) segment() string { return fmt.Sprintf("%d/%d", e.head.rounds+1, e.head.attempt) }
+func (e *Engine) segment() string { return fmt.Sprintf("%d/%d", e.head.round, e.head.attempt) }
 
 // resume continues the attempt that the journal holds, or begins a new one.
 func (e *Engine) resume() error {
@@ -223,7 +234,7 @@ func (e *Engine) resume() error {
 // settle fixes the settings of the attempt under way.
 func (e *Engine) settle(began round.Instant) {
 	e.set = round.Settings{Plan: e.cfg.Plan,
-		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.rounds + 1, Attempt: e.head.attempt},
+		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.round, Attempt: e.head.attempt},
 		Model: e.head.model, ModelSize: e.head.modelSize, Began: began}
 	e.invited, e.drawn = nil, nil
 	if e.cfg.Plan.Selection() == plan.SelectUniform {
@@ -248,7 +259,7 @@ func (e *Engine) attempt() error {
 		return e.finish(Finished, "all rounds are done")
 	}
 	if int(e.head.attempt) > e.cfg.Plan.Attempts() {
-		return e.finish(Stopped, fmt.Sprintf("round %d failed in all its attempts", e.head.rounds+1))
+		return e.finish(Stopped, fmt.Sprintf("round %d failed in all its attempts", e.head.round))
 	}
 	e.settle(e.now())
 	if err := e.cfg.Store.Journal.Append(e.segment(), encodeBegan(e.set.Began)); err != nil {
@@ -369,6 +380,7 @@ func (e *Engine) commit() {
 	r := e.pending
 	next := e.head
 	next.rounds++
+	next.round++
 	next.attempt = 1
 	next.model, next.modelSize, next.optimizer = r.model, r.modelSize, r.optimizer
 	next.ledger = e.cfg.Ledger.Digest()

@@ -40,6 +40,7 @@ type head struct {
 	status    Status
 	reason    string // why the run stopped or finished
 	rounds    uint32 // completed
+	round     uint32 // number of the round under way; a round that failed for good keeps its number
 	attempt   uint32 // of the round under way
 	model     secagg.Digest
 	modelSize int64
@@ -69,6 +70,7 @@ func (h head) encode() []byte {
 	e.Bytes(12, h.audit[:])
 	e.Float(13, h.bestLoss)
 	e.Uint(14, uint64(h.waited))
+	e.Uint(15, uint64(h.round))
 	return e.Encoded()
 }
 
@@ -79,7 +81,7 @@ func decodeHead(b []byte) (head, error) {
 	}
 	h := head{plan: d.Digest(2), status: Status(d.Int(3, 255)), reason: d.String(4), rounds: uint32(d.Size(5, 1<<31)),
 		attempt: uint32(d.Size(6, 1<<31)), model: d.Digest(7), modelSize: d.Size(8, secagg.MaxUpload), optimizer: d.Digest(9),
-		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31))}
+		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31))}
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}

@@ -65,6 +65,9 @@ func (e *Engine) Message(from secagg.PartyID, id secagg.RoundID, step uint32, bo
 	if e.machine == nil || id != e.set.ID {
 		return ErrNoRound.At("attempt %s", id)
 	}
+	if len(body) > maxBody {
+		return secagg.ErrEncoding.At("message of %d bytes", len(body))
+	}
 	if step > 0 {
 		return e.step(round.Message{At: e.now(), From: from, Step: step, Body: body})
 	}
@@ -80,6 +83,9 @@ func (e *Engine) Message(from secagg.PartyID, id secagg.RoundID, step uint32, bo
 	}
 	return e.step(round.CheckIn{At: e.now(), Identity: identity})
 }
+
+// maxBody keeps a message and what the journal puts around it within one append.
+const maxBody = store.MaxAppend - 4096
 
 // Leave says that a client will not answer any more in an attempt.
 func (e *Engine) Leave(from secagg.PartyID, id secagg.RoundID) error {
@@ -269,9 +275,7 @@ func (e *Engine) Resume() error {
 	if e.head.status != Paused {
 		return ErrStatus.At("run is %s", e.head.status)
 	}
-	next := e.head
-	next.status, next.reason = Running, ""
-	if err := e.swap(next); err != nil {
+	if err := e.swap(e.resumed()); err != nil {
 		return err
 	}
 	return e.attempt()
