@@ -76,6 +76,13 @@ func (e *Encoder) Float(number uint64, v float64) {
 	}
 }
 
+// Digest adds a digest; a zero one is absent.
+func (e *Encoder) Digest(number uint64, v Digest) {
+	if v != (Digest{}) {
+		e.field(number, v[:])
+	}
+}
+
 // List adds a list of byte strings; an empty list is absent.
 func (e *Encoder) List(number uint64, items [][]byte) {
 	if len(items) == 0 {
@@ -236,7 +243,11 @@ func (d *Decoder) Float(number uint64) float64 {
 
 // Digest reads a 32-byte value; absent reads as zero.
 func (d *Decoder) Digest(number uint64) (out Digest) {
+	present := d.number == number
 	d.Fixed(number, out[:])
+	if present && out == (Digest{}) {
+		d.fail("field %d is a zero digest", number)
+	}
 	return out
 }
 

@@ -65,10 +65,10 @@ type Binding struct {
 func (b Binding) Context() Digest {
 	var e Encoder
 	e.Message(1, b.Round.encode)
-	e.Bytes(2, b.Plan[:])
-	e.Bytes(3, b.Model[:])
-	e.Bytes(4, b.Roster[:])
-	e.Bytes(5, b.Committee[:])
+	e.Digest(2, b.Plan)
+	e.Digest(3, b.Model)
+	e.Digest(4, b.Roster)
+	e.Digest(5, b.Committee)
 	e.String(6, b.Scheme)
 	e.Bytes(7, b.Parameters)
 	return Hash("choir context/1", e.Encoded())

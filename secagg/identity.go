@@ -131,8 +131,9 @@ type Roster struct {
 	root    Digest
 }
 
-// MaxRoster is the most parties one attempt may admit.
-const MaxRoster = 100_000
+// MaxRoster is the most parties one attempt may admit. A roster of that many
+// parties with the longest names fits into a message, with room to spare.
+const MaxRoster = 1 << 16
 
 // NewRoster sorts and checks identities.
 func NewRoster(members []Identity) (Roster, error) {

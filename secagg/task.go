@@ -16,8 +16,8 @@ func (t Task) Encode() []byte {
 	var e Encoder
 	e.Message(1, t.Round.encode)
 	e.Bytes(2, t.Terms.Encode())
-	e.Bytes(3, t.Rest[:])
-	e.Bytes(4, t.Model[:])
+	e.Digest(3, t.Rest)
+	e.Digest(4, t.Model)
 	e.Uint(5, uint64(t.ModelSize))
 	return e.Encoded()
 }

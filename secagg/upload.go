@@ -12,6 +12,8 @@ import (
 type Commit struct {
 	Content Digest // SHA-256 of the uploaded bytes
 	Size    int64
+	// Bound is a digest that a scheme lets the commitment also stand for; zero if none.
+	Bound Digest
 }
 
 // MaxUpload is the largest upload in bytes.
@@ -21,8 +23,11 @@ const commitLabel = "upload"
 
 func (c Commit) encode() []byte {
 	var e Encoder
-	e.Bytes(1, c.Content[:])
+	e.Digest(1, c.Content)
 	e.Uint(2, uint64(c.Size))
+	if c.Bound != (Digest{}) {
+		e.Bytes(3, c.Bound[:])
+	}
 	return e.Encoded()
 }
 
@@ -63,6 +68,12 @@ func PeekCommit(frame []byte) (Commit, error) {
 func decodeCommit(body []byte) (Commit, error) {
 	d := NewDecoder(body)
 	c := Commit{Content: d.Digest(1), Size: d.Size(2, MaxUpload)}
+	if b := d.Bytes(3); b != nil {
+		if len(b) != len(c.Bound) || Digest(b) == (Digest{}) {
+			return Commit{}, ErrEncoding.At("commit frame")
+		}
+		c.Bound = Digest(b)
+	}
 	return c, d.Close()
 }
 

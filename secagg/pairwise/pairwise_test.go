@@ -1,0 +1,14 @@
+package pairwise
+
+import (
+	"testing"
+
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/secaggtest"
+)
+
+var testPolicy = secagg.Policy{Corrupt: 100_000, Dropout: 300_000, Attempts: 3}
+
+var testConfig = secaggtest.Config{Policy: testPolicy, Cohorts: []int{16, 17, 21}, Seeds: 12}
+
+func TestConformance(t *testing.T) { secaggtest.Conformance(t, Scheme{}, testConfig) }
