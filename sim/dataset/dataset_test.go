@@ -47,7 +47,7 @@ func TestNewRefusesPartsThatDoNotFit(t *testing.T) {
 		"negative label":    {4, 2, []int{0, -1}, [3]int{1, 2, 1}},
 		"zero side":         {0, 2, nil, [3]int{0, 2, 1}},
 		"negative sides":    {4, 2, []int{0, 1}, [3]int{-1, -2, 1}},
-		"shape wraps to 32": {0, 2, nil, [3]int{1 << 31, 1 << 31, 4}},
+		"shape wraps to 32": {0, 2, nil, [3]int{1 << 30, 1 << 30, 16}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(make([]float32, c.features), c.labels, c.shape, c.classes)

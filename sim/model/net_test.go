@@ -41,7 +41,7 @@ func TestUnknownOrImpossibleArchitecturesAreRefused(t *testing.T) {
 	for name, s := range map[string]small{
 		"unknown":               {Architecture{Name: "x"}, [3]int{1, 2, 1}, 2},
 		"no height":             {Architecture{Name: Softmax}, [3]int{0, 2, 1}, 2},
-		"shape wraps":           {Architecture{Name: Softmax}, [3]int{1 << 31, 1 << 31, 4}, 2},
+		"shape wraps":           {Architecture{Name: Softmax}, [3]int{1 << 30, 1 << 30, 16}, 2},
 		"one class":             {Architecture{Name: Softmax}, [3]int{1, 2, 1}, 1},
 		"too small for a cnn":   {Architecture{Name: CNN}, [3]int{28, 9, 1}, 2},
 		"more than 2^31 values": {Architecture{Name: MLP, Hidden: []int{1 << 16, 1 << 16}}, [3]int{1, 2, 1}, 2},

@@ -169,7 +169,7 @@ func TestGradientsAgreeWithFiniteDifferencesOfAFloat64Reference(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			net, err := New(s.arch, s.shape, s.classes)
 			require.NoError(t, err)
-			ds := randomData(t, s, 3, 3)
+			ds := randomData(t, s, 2, 3)
 			weights := randomWeights(net, 4)
 			grad := make([]float32, len(weights))
 			loss, err := net.Gradient(weights, ds, grad)
