@@ -46,7 +46,10 @@ type Faults struct {
 	// Restart is the share of a round's invited clients that crash at some moment
 	// and come back after Outage with what they had made durable.
 	Restart float64
-	Outage  time.Duration // default 10 s
+	Outage  time.Duration // of a client, the coordinator or the network; default 10 s
+	// Cut is the share of a round's invited clients that a network partition cuts
+	// off from the coordinator at some moment, for Outage.
+	Cut float64
 	// Crashes is the number of times the coordinator loses power in the run, at
 	// moments drawn from the first Span of each of as many rounds.
 	Crashes int

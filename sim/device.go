@@ -37,7 +37,8 @@ type device struct {
 	queue []func()
 	drop  Point // where it vanishes in this attempt; 0 for nowhere
 	frame *client.Message
-	up    int64 // bytes sent and received in this attempt
+	cut   time.Time // the network is partitioned until then
+	up    int64     // bytes sent and received in this attempt
 	down  int64
 
 	// What survives a crash.
@@ -82,11 +83,12 @@ func (d *device) delay() time.Duration {
 }
 
 // reach calls the coordinator over the network, again and again until it was
-// reached. A lost message and a coordinator that is down look the same.
+// reached. A lost message, a partitioned network and a coordinator that is down
+// look the same.
 func (d *device) reach(call func(e *coordinator.Engine)) {
 	n := d.sim.network
 	t := d.delay()
-	if d.rng.Float64() < n.Loss {
+	if d.rng.Float64() < n.Loss || d.sim.world.now.Before(d.cut) {
 		d.later(n.Retry, func() { d.reach(call) })
 		return
 	}

@@ -37,7 +37,7 @@ func TestSameSeedGivesTheSameRun(t *testing.T) {
 		cfg := small(t, "pairwise", 40, 20, 3, 11)
 		cfg.Schemes = bothSchemes
 		cfg.Workers = workers
-		cfg.Faults = Faults{Dropout: 0.2, Restart: 0.2, Crashes: 1}
+		cfg.Faults = Faults{Dropout: 0.2, Restart: 0.2, Cut: 0.2, Crashes: 1}
 		cfg.Network = Network{Loss: 0.05, Duplicate: 0.1}
 		res, err := Run(cfg)
 		require.NoError(t, err)

@@ -75,6 +75,11 @@ func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
 		d := s.byID[invited[order[(drops+i)%len(order)]]]
 		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), func() { s.crashDevice(d) })
 	}
+	cuts := int(s.faults.Cut * float64(cohort))
+	for i := range cuts {
+		d := s.byID[invited[order[(drops+restarts+i)%len(order)]]]
+		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), func() { d.cut = s.world.now.Add(s.faults.Outage) })
+	}
 	if s.crashes < s.faults.Crashes && int(id.Round)*s.faults.Crashes >= s.crashes*s.plan.Rounds() {
 		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), s.powerCut)
 	}

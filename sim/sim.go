@@ -211,7 +211,7 @@ func (s *simulation) preparePlan() error {
 		if scheme.Name() != lit.Scheme.Name {
 			continue
 		}
-		s.witness = &witness{Scheme: scheme, violate: s.violate, vectors: map[secagg.RoundID]map[int][]uint32{}}
+		s.witness = &witness{Scheme: scheme, violate: s.violate, vectors: map[secagg.RoundID]map[int][]uint32{}, opened: map[secagg.RoundID]string{}}
 		if s.net.Schema().Total()*lit.Cohort.Size <= witnessLimit {
 			schemes = slices.Clone(schemes)
 			schemes[i] = s.witness

@@ -32,7 +32,7 @@ func TestSoak(t *testing.T) {
 			cohort := 16 + rng.IntN(49)
 			cfg := small(t, scheme, cohort+rng.IntN(40), cohort, 2+rng.IntN(3), seed)
 			cfg.Schemes = bothSchemes
-			cfg.Faults = Faults{Dropout: 0.3 * rng.Float64(), Points: pairwiseSteps, Restart: 0.2 * rng.Float64(), Crashes: rng.IntN(3), Span: 15 * time.Second}
+			cfg.Faults = Faults{Dropout: 0.3 * rng.Float64(), Points: pairwiseSteps, Restart: 0.2 * rng.Float64(), Cut: 0.1 * rng.Float64(), Crashes: rng.IntN(3), Span: 15 * time.Second}
 			if scheme == "plain" {
 				cfg.Faults.Points = nil
 			}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type witness struct {
 
 	mu      sync.Mutex
 	vectors map[secagg.RoundID]map[int][]uint32
+	opened  map[secagg.RoundID]string // who was in the sums that were opened
 }
 
 // Name, Roles and Views are the scheme's own.
@@ -86,6 +88,11 @@ func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
 	a.w.mu.Lock()
 	defer a.w.mu.Unlock()
 	vectors := a.w.vectors[a.session.Binding.Round]
+	members := fmt.Sprint(membersOf(sums))
+	if before, again := a.w.opened[a.session.Binding.Round]; again && before != members {
+		a.w.violate("%s was opened for %s and for %s", a.session.Binding.Round, before, members)
+	}
+	a.w.opened[a.session.Binding.Round] = members
 	seen := map[int]bool{}
 	mask := uint32(1<<a.session.WordBits - 1)
 	for _, sum := range sums {
@@ -117,9 +124,18 @@ func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
 	return sums, nil
 }
 
+func membersOf(sums []secagg.Sum) [][]int {
+	var out [][]int
+	for _, s := range sums {
+		out = append(out, s.Members)
+	}
+	return out
+}
+
 // forget drops the vectors of earlier rounds.
 func (w *witness) forget(round secagg.RoundID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.vectors, round)
+	delete(w.opened, round)
 }
