@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,6 +70,9 @@ func decodeRecord(b []byte) (record, error) {
 	}
 	if !r.caller.Role.named() || r.kind < kindToken || r.kind > kindRevoke {
 		return record{}, ErrJournal.Because(fmt.Errorf("record of kind %d for role %d", r.kind, r.caller.Role))
+	}
+	if !bytes.Equal(r.encode(), b) { // zeros that should have been left out
+		return record{}, ErrJournal.Because(errors.New("record has another encoding"))
 	}
 	return r, nil
 }

@@ -161,7 +161,7 @@ func (r *Registry) NewToken(role Role, name string, life time.Duration, now time
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for h, t := range r.tokens {
-		if now.After(t.expires) {
+		if now.After(t.expires.Add(maxTokenLife)) { // until then its holder is told that it has expired
 			delete(r.tokens, h)
 		}
 	}

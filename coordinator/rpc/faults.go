@@ -31,6 +31,7 @@ var (
 	ErrNoRun     = fault.New(fault.NotFound, "rpc/no-run", "there is no run of this job", "look at choir run list")
 	ErrRunExists = fault.New(fault.Conflict, "rpc/run-exists", "there is a run of this job", "resume it on purpose, or choose another job name")
 	ErrRuns      = fault.New(fault.Exhausted, "rpc/runs", "the coordinator hosts as many runs as it can", "finish some and move their directories away")
+	ErrRun       = fault.New(fault.Usage, "rpc/run", "run cannot be opened", "repair it, or move its directory away")
 	ErrNoModel   = fault.New(fault.Usage, "rpc/no-model", "plan names no model that the coordinator can make", "send an initial model in safetensors")
 )
 

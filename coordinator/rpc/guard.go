@@ -2,10 +2,10 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,9 +18,37 @@ import (
 	"github.com/choir-fl/choir/proto/choir/v1/choirv1grpc"
 )
 
-// call is one call under way. cancel aborts whatever it is waiting for.
+// call is one call under way.
 type call struct {
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc // of the call's context, which gRPC itself waits on
+
+	mu        sync.Mutex // owns the fields below
+	guarded   bool       // guard watches over it
+	why       error
+	interrupt chan struct{} // closed once why is set
+}
+
+// end interrupts a call. The peer is told why: guard returns, which ends the stream
+// and with it whatever the handler waits for. Were the context cancelled instead,
+// gRPC would say that it was, and nothing else, as soon as the handler receives.
+func (c *call) end(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why != nil {
+		return
+	}
+	c.why = why
+	close(c.interrupt)
+	if !c.guarded {
+		c.cancel()
+	}
+}
+
+// guard takes a call over from gRPC, which has read the message of a unary one.
+func (c *call) guard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guarded = true
 }
 
 type callKey struct{}
@@ -47,21 +75,24 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	if long[info.FullMethodName] {
 		life = s.limits.Stream
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	t := time.AfterFunc(life, func() { cancel(ErrTime) })
+	ctx, cancel := context.WithCancel(ctx)
+	c := &call{cancel: cancel, interrupt: make(chan struct{})}
+	t := time.AfterFunc(life, func() { c.end(ErrTime) })
 	context.AfterFunc(ctx, func() { t.Stop() })
-	return context.WithValue(ctx, callKey{}, &call{cancel}), nil
+	return context.WithValue(ctx, callKey{}, c), nil
 }
 
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-	err = s.guard(ctx, info.FullMethod, func(ctx context.Context, _ *call) error {
-		resp, err = handle(ctx, req)
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	answer := make(chan any, 1)
+	err := s.guard(ctx, info.FullMethod, func(ctx context.Context, _ *call) error {
+		resp, err := handle(ctx, req)
+		answer <- resp
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return resp, nil
+	return <-answer, nil
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
@@ -71,39 +102,53 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 }
 
 // guard runs a call: it finds out who calls, whether that is allowed, and whether
-// a limit is met; it turns a panic into an error, and an error into a status.
-func (s *Server) guard(ctx context.Context, method string, do func(context.Context, *call) error) (err error) {
+// a limit is met; it returns when the call is interrupted; it turns a panic into
+// an error, and an error into a status.
+func (s *Server) guard(ctx context.Context, method string, do func(context.Context, *call) error) error {
 	began := s.cfg.Now()
 	c := ctx.Value(callKey{}).(*call) // set by tap
-	var who caller
+	c.guard()
+	who, err := s.admit(ctx, method, c, began)
+	if err == nil {
+		done := make(chan error, 1)
+		s.handlers.Go(func() {
+			defer s.parties.leave(who, c)
+			done <- s.run(context.WithValue(ctx, callerKey{}, who), method, c, do)
+		})
+		select {
+		case err = <-done:
+		case <-c.interrupt:
+			err = c.why
+		}
+	}
+	s.record(ctx, method, who, s.cfg.Now().Sub(began), err)
+	return statusOf(err)
+}
+
+// admit says who calls, if the call may begin; then parties.leave ends it.
+func (s *Server) admit(ctx context.Context, method string, c *call, now time.Time) (caller, error) {
+	who, err := s.identify(ctx, now)
+	if err != nil {
+		if !s.parties.allow(who, now) {
+			err = ErrRate
+		}
+		return who, err
+	}
+	if err := auth.Allow(method, who.Role); err != nil {
+		return who, err
+	}
+	return who, s.parties.enter(who, c, now)
+}
+
+// run handles a call. What panics in it ends this call and nothing else.
+func (s *Server) run(ctx context.Context, method string, c *call, do func(context.Context, *call) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.log.Error("panic in a call", "method", method, "panic", r, "stack", string(debug.Stack()))
 			err = ErrInternal
 		}
-		if err != nil && ctx.Err() != nil {
-			var why *fault.Error
-			if errors.As(context.Cause(ctx), &why) {
-				err = why // the reason for which we interrupted it
-			}
-		}
-		s.record(ctx, method, who, s.cfg.Now().Sub(began), err)
-		err = statusOf(err)
 	}()
-	if who, err = s.identify(ctx, began); err != nil {
-		if !s.parties.allow(who, began) {
-			err = ErrRate
-		}
-		return err
-	}
-	if err := auth.Allow(method, who.Role); err != nil {
-		return err
-	}
-	if err := s.parties.enter(who, c, began); err != nil {
-		return err
-	}
-	defer s.parties.leave(who, c)
-	return do(context.WithValue(ctx, callerKey{}, who), c)
+	return do(ctx, c)
 }
 
 // identify says who is at the other end of the connection.
@@ -170,7 +215,7 @@ func (w *watched) SendMsg(m any) error {
 }
 
 func (w *watched) watch(do func() error) error {
-	t := time.AfterFunc(w.idle, func() { w.call.cancel(ErrIdle) })
+	t := time.AfterFunc(w.idle, func() { w.call.end(ErrIdle) })
 	defer t.Stop()
 	return do()
 }

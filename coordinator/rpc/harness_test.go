@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -56,9 +58,13 @@ type world struct {
 	server   *rpc.Server
 	address  string
 	logs     *logs
+	admin    grpctransport.Credentials
+	change   func(*rpc.Config)
 	stop     context.CancelFunc
 	done     chan error
 }
+
+var schemes = []secagg.ServerScheme{plain.Scheme{}, pairwise.Scheme{}}
 
 // logs collects what the server logs.
 type logs struct {
@@ -72,6 +78,16 @@ func (l *logs) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+// has reports whether one line holds all words.
+func (l *logs) has(words ...string) bool {
+	for line := range strings.Lines(l.String()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +96,13 @@ func (l *logs) String() string {
 
 func newWorld(t *testing.T, limits rpc.Limits) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{}, logs: &logs{}}
+	return newWorldWith(t, limits, func(*rpc.Config) {})
+}
+
+// newWorldWith lets a test change the configuration.
+func newWorldWith(t *testing.T, limits rpc.Limits, change func(*rpc.Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), clock: &clock{}, logs: &logs{}, change: change}
 	authority, err := auth.OpenAuthority(filepath.Join(w.dir, "authority"), w.clock.now(), rand.Reader)
 	require.NoError(t, err)
 	disk, err := mem.New(0).Open()
@@ -96,9 +118,11 @@ func newWorld(t *testing.T, limits rpc.Limits) *world {
 func (w *world) start(limits rpc.Limits) {
 	w.t.Helper()
 	var err error
-	w.server, err = rpc.New(rpc.Config{Dir: filepath.Join(w.dir, "runs"), Registry: w.registry, Hosts: []string{"127.0.0.1", "localhost"},
-		Schemes: []secagg.ServerScheme{plain.Scheme{}, pairwise.Scheme{}}, Limits: limits, Workers: 2, Now: w.clock.now,
-		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	config := rpc.Config{Dir: filepath.Join(w.dir, "runs"), Registry: w.registry, Hosts: []string{"127.0.0.1", "localhost"},
+		Schemes: schemes, Limits: limits, Workers: 2, Now: w.clock.now,
+		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	w.change(&config)
+	w.server, err = rpc.New(config)
 	require.NoError(w.t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)
@@ -131,7 +155,10 @@ func (w *world) enrol(role auth.Role, name string) grpctransport.Credentials {
 
 func (w *world) operator() *grpctransport.Operator {
 	w.t.Helper()
-	o, err := grpctransport.NewOperator(w.address, w.enrol(auth.RoleOperator, "admin"))
+	if w.admin.Certificate == nil {
+		w.admin = w.enrol(auth.RoleOperator, "admin")
+	}
+	o, err := grpctransport.NewOperator(w.address, w.admin)
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, o.Close()) })
 	return o
@@ -208,11 +235,13 @@ func (w *world) begin(o *grpctransport.Operator, l plan.Literal, m tensor.Model)
 	return state
 }
 
-// export returns the latest model of a run.
-func (w *world) export(o *grpctransport.Operator) tensor.Model {
+// export returns the latest model of the run.
+func (w *world) export(o *grpctransport.Operator) tensor.Model { return w.exportOf(o, "job") }
+
+func (w *world) exportOf(o *grpctransport.Operator, job string) tensor.Model {
 	w.t.Helper()
 	var b bytes.Buffer
-	require.NoError(w.t, o.Export(w.t.Context(), "job", &b))
+	require.NoError(w.t, o.Export(w.t.Context(), job, &b))
 	m, err := tensor.ReadSafetensors(&b, 1<<30)
 	require.NoError(w.t, err)
 	return m

@@ -152,7 +152,7 @@ func (o operatorService) WatchRun(req *choirv1.RunRequest, stream choirv1grpc.Op
 		case <-o.s.stopping:
 			return ErrStopping
 		case <-stream.Context().Done():
-			return context.Cause(stream.Context())
+			return stream.Context().Err()
 		}
 	}
 }

@@ -94,6 +94,9 @@ func (p *parties) charge(who caller, now time.Time) bool {
 				}
 			}
 		}
+		if len(p.meters) >= maxMeters {
+			return false // a flood from many addresses
+		}
 		m = &meter{calls: full, at: now}
 		p.meters[who] = m
 	}
@@ -110,7 +113,7 @@ func (p *parties) end(who auth.Caller, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.active[caller{Caller: who}] {
-		c.cancel(why)
+		c.end(why)
 	}
 }
 
@@ -137,6 +140,6 @@ func (p *pace) wait(ctx context.Context, n int, now time.Time) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 }

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"errors"
 	"math"
 	"slices"
@@ -120,7 +119,7 @@ func (t roundService) Receive(req *choirv1.ReceiveRequest, stream choirv1grpc.Ro
 		case <-r.ended: // replaced under another plan: ask that one
 			return nil
 		case <-stream.Context().Done():
-			return context.Cause(stream.Context())
+			return stream.Context().Err()
 		}
 	}
 }

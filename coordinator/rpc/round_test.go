@@ -16,7 +16,7 @@ import (
 func TestRoundsOverTheNetworkEqualThePlainSum(t *testing.T) {
 	for _, scheme := range []string{plain.Name, pairwise.Name} {
 		t.Run(scheme, func(t *testing.T) {
-			const clients, dimension, rounds = 8, 100_001, 2
+			const clients, dimension, rounds = 8, 20_001, 2
 			w := newWorld(t, rpc.Limits{})
 			o := w.operator()
 			people := w.people(clients)

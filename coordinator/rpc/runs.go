@@ -33,6 +33,7 @@ type runs struct {
 const (
 	newPrefix = ".new-"
 	planFile  = "plan.yaml"
+	nextFile  = "next.yaml" // the plan that a run is to go on under
 	storeDir  = "store"
 )
 
@@ -56,8 +57,8 @@ func (rs *runs) load() error {
 				return err
 			}
 		case e.IsDir() && secagg.PartyID(e.Name()).Valid():
-			if err := rs.reopen(e.Name(), nil); err != nil {
-				return fmt.Errorf("run %s: %w", e.Name(), err)
+			if err := rs.reopen(e.Name()); err != nil {
+				return ErrRun.At("%s", rs.path(e.Name())).Because(err)
 			}
 		}
 	}
@@ -100,9 +101,9 @@ func (rs *runs) newRun(p plan.Plan) *run {
 	return newRun(p, rs.s.slots, rs.s.cfg.Now, rs.s.log, next)
 }
 
-// readPlan loads the plan of a run.
-func (rs *runs) readPlan(job string) (plan.Plan, error) {
-	f, err := os.Open(rs.path(job, planFile))
+// readPlan loads a plan of a run.
+func (rs *runs) readPlan(job, name string) (plan.Plan, error) {
+	f, err := os.Open(rs.path(job, name))
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -114,32 +115,54 @@ func (rs *runs) readPlan(job string) (plan.Plan, error) {
 	return l.Check(rs.s.cfg.Schemes...)
 }
 
-// reopen opens a run that is on the disk. Under a next plan it resumes under that
-// one, from its last model.
-func (rs *runs) reopen(job string, next *plan.Plan) (err error) {
-	var p plan.Plan
-	if next != nil {
-		p = *next
-	} else if p, err = rs.readPlan(job); err != nil {
+// reopen opens a run that is on the disk under its plan. If a change of plan was
+// interrupted, the head of the run says which of the two plans is the run's.
+func (rs *runs) reopen(job string) error {
+	p, err := rs.readPlan(job, planFile)
+	if err != nil {
 		return err
 	}
-	st, err := file.Open(rs.path(job, storeDir), rs.s.limits.Spool)
+	err = rs.open(p, false)
+	if errors.Is(err, coordinator.ErrOtherRun) {
+		var next error
+		if p, next = rs.readPlan(job, nextFile); next != nil {
+			return errors.Join(err, next)
+		}
+		if err = rs.open(p, false); err == nil {
+			return rs.adopt(job)
+		}
+	}
+	if err == nil {
+		err = os.Remove(rs.path(job, nextFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return err
+}
+
+// adopt makes the next plan of a run its plan.
+func (rs *runs) adopt(job string) error {
+	if err := os.Rename(rs.path(job, nextFile), rs.path(job, planFile)); err != nil {
+		return err
+	}
+	return syncDir(rs.path(job))
+}
+
+// open opens a run under a plan; to resume is to go on under a plan that changed.
+func (rs *runs) open(p plan.Plan, resume bool) error {
+	st, err := file.Open(rs.path(p.Job(), storeDir), rs.s.limits.Spool)
 	if err != nil {
 		return err
 	}
 	cfg := rs.config()
-	cfg.Resume = next != nil
+	cfg.Resume = resume
 	r := rs.newRun(p)
 	if err := r.open(st, cfg); err != nil {
 		return errors.Join(err, st.Close())
 	}
-	if next != nil {
-		if err := rs.writePlan(rs.path(job), p.Literal()); err != nil {
-			return errors.Join(err, r.close())
-		}
-	}
 	rs.mu.Lock()
-	rs.all[job] = r
+	rs.all[r.job] = r
 	rs.mu.Unlock()
 	return nil
 }
@@ -156,7 +179,7 @@ func (rs *runs) create(p plan.Plan, initial tensor.Model) (err error) {
 			err = errors.Join(err, os.RemoveAll(temp))
 		}
 	}()
-	if err := rs.writePlan(temp, p.Literal()); err != nil {
+	if err := rs.writePlan(filepath.Join(temp, planFile), p.Literal()); err != nil {
 		return err
 	}
 	st, err := file.Open(filepath.Join(temp, storeDir), rs.s.limits.Spool)
@@ -178,8 +201,8 @@ func (rs *runs) create(p plan.Plan, initial tensor.Model) (err error) {
 	return syncDir(rs.s.cfg.Dir)
 }
 
-// writePlan replaces the plan in a run's directory.
-func (rs *runs) writePlan(dir string, l plan.Literal) error {
+// writePlan writes a plan durably.
+func (rs *runs) writePlan(name string, l plan.Literal) error {
 	text, err := l.Format()
 	if err != nil {
 		return err
@@ -197,7 +220,7 @@ func (rs *runs) writePlan(dir string, l plan.Literal) error {
 	if before.Digest() != after.Digest() {
 		return fmt.Errorf("plan of job %s does not survive being written", l.Job)
 	}
-	f, err := os.CreateTemp(dir, ".plan-*")
+	f, err := os.CreateTemp(filepath.Dir(name), ".plan-*")
 	if err != nil {
 		return err
 	}
@@ -206,10 +229,10 @@ func (rs *runs) writePlan(dir string, l plan.Literal) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, planFile)); err != nil {
+	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(name))
 }
 
 func syncDir(dir string) error {
@@ -244,7 +267,7 @@ func (rs *runs) start(p plan.Plan, initial tensor.Model, resume bool) (*run, err
 			return nil, errors.Join(fmt.Errorf("directory %s is in the way", rs.path(job)), err)
 		}
 		if err = rs.create(p, initial); err == nil {
-			err = rs.reopen(job, nil)
+			err = rs.reopen(job)
 		}
 	}
 	if err != nil {
@@ -257,25 +280,28 @@ func (rs *runs) start(p plan.Plan, initial tensor.Model, resume bool) (*run, err
 	return r, r.engine.Start()
 }
 
-// replace closes a run and opens it again under another plan. If the plan is
-// refused the run goes on as it was.
+// replace closes a run and opens it again under another plan, or, if that fails,
+// under its own.
 func (rs *runs) replace(old *run, p plan.Plan) error {
 	if !p.Terms().Tensors.Equal(old.plan.Terms().Tensors) {
 		return coordinator.ErrConfig.At("job %s: the plan's model has another shape than the run's", p.Job())
 	}
+	if err := rs.writePlan(rs.path(p.Job(), nextFile), p.Literal()); err != nil {
+		return err
+	}
 	if err := old.close(); err != nil {
 		return err
 	}
-	err := rs.reopen(p.Job(), &p)
+	err := rs.open(p, true)
 	if err == nil {
-		return nil
+		return rs.adopt(p.Job())
 	}
-	if back := rs.reopen(p.Job(), nil); back != nil {
-		return errors.Join(err, back)
-	}
-	r, back := rs.get(p.Job())
+	back := rs.reopen(p.Job())
 	if back == nil {
-		back = r.engine.Start()
+		var r *run
+		if r, back = rs.get(p.Job()); back == nil {
+			back = r.engine.Start()
+		}
 	}
 	return errors.Join(err, back)
 }

@@ -67,7 +67,8 @@ type Server struct {
 	uploads *uploads
 	slots   chan struct{}
 
-	stopping chan struct{} // closed when the server begins to stop
+	handlers sync.WaitGroup // of calls, also those that were interrupted
+	stopping chan struct{}  // closed when the server begins to stop
 	stop     func()
 	close    func() error
 }
@@ -119,7 +120,6 @@ func New(cfg Config) (*Server, error) {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 10 * time.Minute, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 15 * time.Second}),
 	)
@@ -158,6 +158,7 @@ func (s *Server) Close() error {
 	t := time.AfterFunc(s.limits.Grace, s.grpc.Stop)
 	s.grpc.GracefulStop()
 	t.Stop()
+	s.handlers.Wait()
 	s.runs.starting.Lock()
 	defer s.runs.starting.Unlock()
 	return s.close()

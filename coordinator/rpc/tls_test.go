@@ -16,6 +16,7 @@ import (
 	"github.com/choir-fl/choir/client/grpctransport"
 	"github.com/choir-fl/choir/coordinator/auth"
 	"github.com/choir-fl/choir/coordinator/rpc"
+	"github.com/choir-fl/choir/fault"
 )
 
 // tls is what a well-behaved peer dials with.
@@ -77,6 +78,8 @@ func TestTransportRefusesClassicalServer(t *testing.T) {
 	require.NoError(t, err)
 	defer listener.Close()
 	refused := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	go func() {
 		conn, err := listener.Accept()
 		if err == nil {
@@ -84,16 +87,11 @@ func TestTransportRefusesClassicalServer(t *testing.T) {
 			conn.Close()
 		}
 		refused <- err
-	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	go func() {
-		if err := <-refused; err != nil {
-			cancel()
-		}
+		cancel()
 	}()
 	_, err = w.transportTo(listener.Addr().String(), c).CheckIn(ctx, "", client.Conditions{})
-	require.ErrorContains(t, err, "handshake failure")
+	require.Equal(t, fault.Unavailable, fault.ClassOf(err))
+	require.ErrorContains(t, <-refused, "no key exchanges supported by both client and server")
 }
 
 // A connection that never becomes one is closed.

@@ -30,8 +30,8 @@ type uploadKey struct {
 
 // claim is a call that works on an upload.
 type claim struct {
-	cancel context.CancelCauseFunc
-	done   chan struct{}
+	call *call
+	done chan struct{}
 }
 
 func newUploads(limit int) *uploads {
@@ -41,7 +41,7 @@ func newUploads(limit int) *uploads {
 // claim ends the call that works on the upload, waits until it has ended, and
 // takes its place. release must be called.
 func (u *uploads) claim(ctx context.Context, k uploadKey) (release func(), err error) {
-	c := &claim{cancel: ctx.Value(callKey{}).(*call).cancel, done: make(chan struct{})} // set by tap
+	c := &claim{call: ctx.Value(callKey{}).(*call), done: make(chan struct{})} // set by tap
 	for {
 		u.mu.Lock()
 		old := u.active[k]
@@ -56,11 +56,11 @@ func (u *uploads) claim(ctx context.Context, k uploadKey) (release func(), err e
 			}, nil
 		}
 		u.mu.Unlock()
-		old.cancel(ErrReplaced)
+		old.call.end(ErrReplaced)
 		select {
 		case <-old.done:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (t roundService) UploadCommit(stream choirv1grpc.Round_UploadCommitServer) 
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		err = ctx.Err()
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return coordinator.ErrNotOpen.At("client %s", client)
