@@ -21,6 +21,8 @@ type Trainer interface {
 // Evaluator is what a Trainer may also be: it measures a model on local data
 // before training. It is asked only under plans that evaluate.
 type Evaluator interface {
+	// It must not change the model. An evaluation of no examples says nothing, and
+	// an error costs the evaluation only: the client trains all the same.
 	Evaluate(ctx context.Context, model tensor.Model, task secagg.Task) (Evaluation, error)
 }
 
@@ -49,7 +51,8 @@ type Offer struct {
 type Mailbox interface {
 	// CheckIn asks for work. job may be empty for any job.
 	CheckIn(ctx context.Context, job string, c Conditions) (Offer, error)
-	// Send delivers a message; nil means that it was taken.
+	// Send delivers a message; nil means that it was taken, or that the attempt has
+	// gone beyond its step, so that it does not matter any more: Receive says what does.
 	Send(ctx context.Context, m Message) error
 	// Receive waits for an envelope of a step later than after.
 	Receive(ctx context.Context, round secagg.RoundID, after uint32) (secagg.Envelope, error)
@@ -62,7 +65,8 @@ type Bulk interface {
 	Fetch(ctx context.Context, round secagg.RoundID, model secagg.Digest, offset int64, w io.Writer) error
 	// Upload sends size sealed bytes, continuing at the coordinator's offset, and
 	// completes them with the commit frame m. Nil means that the upload was
-	// verified and is durable at the coordinator.
+	// verified and is durable at the coordinator. An error of class Conflict means
+	// that none is expected now: it was committed by an earlier call, or comes too late.
 	Upload(ctx context.Context, m Message, sealed io.ReadSeeker, size int64) error
 }
 
