@@ -78,7 +78,7 @@ func (e *Engine) nextAdd() {
 				e.added = append(e.added, t.Member)
 				e.dirty += acc.Pieces().Total
 			}
-			e.fail(e.step(round.TaskDone{At: e.now(), Task: t.ID, Error: text(err)}))
+			e.fail(e.step(round.TaskDone{At: e.now(), Task: t.ID, Err: err}))
 			if e.machine == machine {
 				e.checkpoint()
 				e.nextAdd()
@@ -121,13 +121,6 @@ func (e *Engine) checkpoint() {
 			}
 		}
 	})
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 // add adds a verified upload to its bucket.
@@ -195,8 +188,7 @@ func (e *Engine) open(t round.Task) {
 	machine, acc, h := e.machine, e.acc, e.head
 	e.cfg.Host.Work(Work{Name: "open", Bytes: acc.Pieces().Total}, func() func() {
 		start := e.cfg.Host.Now()
-		res, err := e.openSums(acc, t.Opening, h)
-		t.Opening.Erase()
+		res, err := e.openSums(acc, t.Open, h)
 		if res != nil {
 			res.nanos = int64(e.cfg.Host.Now().Sub(start))
 		}
@@ -207,12 +199,17 @@ func (e *Engine) open(t round.Task) {
 				return
 			}
 			e.pending, e.acc = res, nil
-			e.fail(e.step(round.TaskDone{At: e.now(), Task: t.ID, Error: text(err)}))
+			e.fail(e.step(round.TaskDone{At: e.now(), Task: t.ID, Err: err}))
 		}
 	})
 }
 
-func (e *Engine) openSums(acc secagg.Accumulator, o secagg.Opening, h head) (*result, error) {
+func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening, error), h head) (*result, error) {
+	o, err := rebuild()
+	if err != nil {
+		return nil, err
+	}
+	defer o.Erase()
 	if err := unmask(acc, o, e.cfg.Workers); err != nil {
 		return nil, err
 	}

@@ -155,7 +155,9 @@ type Control interface {
 	Advance() error
 	// Survivors returns the members in each bucket's sum, known after the upload phase.
 	Survivors() [][]int
-	// Opening returns what the accumulator needs, in PhaseOpen. It is secret.
+	// Opening returns what the accumulator needs, in PhaseOpen. It is secret, and
+	// may be heavy to rebuild. It changes nothing, and may run concurrently with
+	// Phase and Survivors.
 	Opening() (Opening, error)
 }
 

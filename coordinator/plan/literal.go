@@ -7,16 +7,7 @@
 // trusts its coordinator with them.
 package plan
 
-import (
-	"errors"
-	"io"
-	"strings"
-	"time"
-
-	"github.com/goccy/go-yaml"
-
-	"github.com/choir-fl/choir/fault"
-)
+import "time"
 
 // Literal is a plan as written. Zero values take the defaults named here.
 type Literal struct {
@@ -143,39 +134,4 @@ type Evaluation struct {
 type Stop struct {
 	Accuracy float64 `yaml:"accuracy,omitempty"` // federated accuracy reached, in (0,1]; needs evaluation.clients
 	Patience int     `yaml:"patience,omitempty"` // rounds without a lower federated loss; needs evaluation.clients
-}
-
-// ErrSyntax is a plan file that cannot be read as one.
-var ErrSyntax = fault.New(fault.Usage, "plan/syntax", "plan cannot be read", "correct the file")
-
-// maxPlan is the largest plan file in bytes.
-const maxPlan = 1 << 20
-
-// Parse reads a plan in strict YAML: an unknown key is an error with its line.
-// name is used in errors.
-func Parse(name string, r io.Reader) (Literal, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxPlan+1))
-	if err != nil {
-		return Literal{}, ErrSyntax.At("%s", name).Because(err)
-	}
-	if len(b) > maxPlan {
-		return Literal{}, ErrSyntax.At("%s: longer than %d bytes", name, maxPlan)
-	}
-	var l Literal
-	if err := yaml.NewDecoder(strings.NewReader(string(b)), yaml.Strict()).Decode(&l); err != nil {
-		return Literal{}, ErrSyntax.At("%s", name).Because(errors.New(firstLine(err)))
-	}
-	return l, nil
-}
-
-// Format writes the plan as YAML.
-func (l Literal) Format() (string, error) {
-	b, err := yaml.Marshal(l)
-	return string(b), err
-}
-
-// firstLine drops the excerpt that the decoder draws below its message.
-func firstLine(err error) string {
-	s, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
-	return s
 }

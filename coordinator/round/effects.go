@@ -24,8 +24,9 @@ type Task struct {
 	Member int           // TaskAdd
 	Bucket int           // TaskAdd
 	Blob   secagg.Digest // TaskAdd, TaskMerge
-	// Opening is the secret for TaskOpen; whoever runs the task erases it.
-	Opening secagg.Opening
+	// Open rebuilds the secret for TaskOpen, which whoever runs the task erases. It
+	// is heavy; it only reads, and may run while the machine takes events.
+	Open func() (secagg.Opening, error)
 }
 
 // Charge is what an attempt asks of the privacy ledger. Amounts follow from the

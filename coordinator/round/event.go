@@ -64,11 +64,11 @@ type Leave struct {
 	From secagg.PartyID
 }
 
-// TaskDone is the result of a task; Error is empty if it succeeded.
+// TaskDone is the result of a task; Err is nil if it succeeded.
 type TaskDone struct {
-	At    Instant
-	Task  TaskID
-	Error string
+	At   Instant
+	Task TaskID
+	Err  error
 }
 
 // Checkpoint says that a durable blob holds the accumulated uploads of Members.
@@ -121,14 +121,14 @@ func encode(ev Event) []byte {
 		e.String(4, string(ev.From))
 		e.Uint(5, uint64(ev.Step))
 		e.Bytes(6, ev.Frame)
-		e.Bytes(7, ev.Content[:])
+		e.Digest(7, ev.Content)
 		e.Uint(8, uint64(ev.Size))
 	case Leave:
 		e.Uint(3, uint64(ev.At))
 		e.String(4, string(ev.From))
 	case Checkpoint:
 		e.Uint(3, uint64(ev.At))
-		e.Bytes(4, ev.Blob[:])
+		e.Digest(4, ev.Blob)
 		members := make([]byte, 4*len(ev.Members))
 		for i, m := range ev.Members {
 			members[4*i], members[4*i+1], members[4*i+2], members[4*i+3] = byte(m>>24), byte(m>>16), byte(m>>8), byte(m)

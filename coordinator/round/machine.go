@@ -333,8 +333,8 @@ func (m *Machine) taskDone(ev TaskDone) error {
 	if m.state.Over() {
 		return nil
 	}
-	if ev.Error != "" {
-		return m.fail(errors.New(ev.Error))
+	if ev.Err != nil {
+		return m.fail(ev.Err)
 	}
 	switch t.Kind {
 	case TaskAdd:

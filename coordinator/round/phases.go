@@ -104,11 +104,7 @@ func (m *Machine) openWhenAdded() error {
 	if m.state != Adding || len(m.tasks) > 0 {
 		return nil
 	}
-	opening, err := m.control.Opening()
-	if err != nil {
-		return m.fail(err)
-	}
-	m.run(Task{Kind: TaskOpen, Opening: opening})
+	m.run(Task{Kind: TaskOpen, Open: m.control.Opening})
 	return m.enter(Opening)
 }
 

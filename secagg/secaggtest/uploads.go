@@ -79,11 +79,17 @@ func shortUpload(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 	s, cohort := c.small(t, scheme)
 	a := NewAttempt(t, scheme, s, cohort, 33)
 	require.NoError(t, a.RunTo(secagg.PhaseUpload))
-	w := secagg.NewCommitWriter(io.Discard)
-	_, err := w.Write([]byte("short"))
+	body, _ := a.Control.Instruction(0)
+	_, err := a.Parties[0].Step(body)
 	require.NoError(t, err)
-	require.ErrorIs(t, a.Control.Receive(0, secagg.SignCommit(cohort.Keys[0], s.Context, w.Commit())), secagg.ErrUpload)
+	reply, err := a.Parties[0].Seal(slices.Clone(a.Vectors[0]), io.Discard)
+	require.NoError(t, err)
+	commit, err := secagg.PeekCommit(reply.Message)
+	require.NoError(t, err)
+	commit.Size--
+	require.ErrorIs(t, a.Control.Receive(0, secagg.SignCommit(cohort.Keys[0], s.Context, commit)), secagg.ErrUpload)
 	require.Contains(t, a.Control.Waiting(), 0)
+	require.NoError(t, a.Control.Receive(0, reply.Message), "the true frame is still taken")
 }
 
 // damagedUploads change an upload on its way: it is refused whole.
