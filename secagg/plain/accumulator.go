@@ -70,6 +70,9 @@ func (a *accumulator) Merge(r io.Reader) error {
 			return err
 		}
 	}
+	if n, err := io.ReadFull(r, buf[:1]); n != 0 || err != io.EOF {
+		return secagg.ErrPiece.At("snapshot has more words than the sum")
+	}
 	return nil
 }
 

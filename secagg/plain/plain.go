@@ -97,24 +97,41 @@ func (p *party) Seal(vector []uint32, out io.Writer) (secagg.Reply, error) {
 	if p.commit != nil {
 		return secagg.Reply{}, secagg.ErrRepeated
 	}
-	if len(vector) != p.session.Words {
-		return secagg.Reply{}, secagg.ErrVector.At("%d words for %d", len(vector), p.session.Words)
+	defer clear(vector)
+	if err := p.checkVector(vector); err != nil {
+		p.dead = true
+		return secagg.Reply{}, err
 	}
 	w := secagg.NewCommitWriter(out)
 	pieces := piecesOf(p.session)
 	buf := make([]byte, pieces.Size)
 	for i := range pieces.Count {
 		b := buf[:pieces.Len(i)]
-		if err := field.Pack(b, words(vector, i), p.session.WordBits); err != nil {
-			return secagg.Reply{}, secagg.ErrVector.Because(err)
+		err := field.Pack(b, words(vector, i), p.session.WordBits)
+		if err == nil {
+			_, err = w.Write(b)
 		}
-		if _, err := w.Write(b); err != nil {
+		if err != nil {
+			p.dead = true
 			return secagg.Reply{}, err
 		}
 	}
-	clear(vector)
 	p.commit = secagg.SignCommit(p.key, p.session.Context, w.Commit())
 	return secagg.Reply{Message: p.commit, Record: p.commit}, nil
+}
+
+func (p *party) checkVector(vector []uint32) error {
+	if len(vector) != p.session.Words {
+		return secagg.ErrVector.At("%d words for %d", len(vector), p.session.Words)
+	}
+	var all uint32
+	for _, v := range vector {
+		all |= v
+	}
+	if uint64(all)>>p.session.WordBits != 0 {
+		return secagg.ErrVector.At("a word of more than %d bits", p.session.WordBits)
+	}
+	return nil
 }
 
 func (p *party) Erase() { p.dead = true }
@@ -150,8 +167,11 @@ func (Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
 
 func (c *control) Phase() secagg.Phase { return c.phase }
 
-func (c *control) Instruction(int) ([]byte, bool) {
-	return instruction, c.phase == phaseUpload
+func (c *control) Instruction(member int) ([]byte, bool) {
+	if c.phase != phaseUpload || member < 0 || member >= len(c.commits) {
+		return nil, false
+	}
+	return instruction, true
 }
 
 func (c *control) Receive(member int, frame []byte) error {

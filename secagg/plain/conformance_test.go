@@ -1,0 +1,12 @@
+package plain
+
+import (
+	"testing"
+
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/secaggtest"
+)
+
+func TestConformance(t *testing.T) {
+	secaggtest.Conformance(t, Scheme{}, secaggtest.Config{Policy: secagg.Policy{Dropout: 300_000}, Cohorts: []int{3, 8, 16}, Seeds: 12})
+}

@@ -1,0 +1,75 @@
+package plain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/secaggtest"
+)
+
+func session(t *testing.T) (secagg.Session, secaggtest.Cohort) {
+	c := secaggtest.NewCohort(t, 3, 1)
+	return secaggtest.NewSession(t, Scheme{}, secagg.Policy{}, c, secaggtest.Shape{Members: 3, Minimum: 2, Words: 5, WordBits: 9}), c
+}
+
+func TestNoPolicyIsTooDemandingAndThereAreNoParameters(t *testing.T) {
+	p, err := Scheme{}.Configure(secagg.Policy{Clients: 1, Corrupt: 999_999, Dropout: 999_999})
+	require.NoError(t, err)
+	require.Empty(t, p)
+
+	s, c := session(t)
+	s.Binding.Parameters = []byte{1}
+	_, err = Scheme{}.NewParty(s, 0, c.Keys[0], nil)
+	require.ErrorIs(t, err, errParameters)
+	_, err = Scheme{}.ResumeParty(s, 0, c.Keys[0], nil)
+	require.ErrorIs(t, err, errParameters)
+	_, err = Scheme{}.NewControl(s)
+	require.ErrorIs(t, err, errParameters)
+	_, err = Scheme{}.NewAccumulator(s)
+	require.ErrorIs(t, err, errParameters)
+}
+
+func TestMinimumMayBeTheWholeRosterAndNoMore(t *testing.T) {
+	s, _ := session(t)
+	for minimum, ok := range map[int]bool{-1: false, 0: false, 1: true, 3: true, 4: false} {
+		s.Minimum = minimum
+		_, err := Scheme{}.NewControl(s)
+		require.Equal(t, ok, err == nil, "minimum of %d", minimum)
+		if !ok {
+			require.ErrorIs(t, err, secagg.ErrSession)
+		}
+	}
+}
+
+func TestRecordOfAnotherAttemptIsATombstone(t *testing.T) {
+	s, c := session(t)
+	p, err := Scheme{}.NewParty(s, 0, c.Keys[0], nil)
+	require.NoError(t, err)
+	reply, err := p.Seal(make([]uint32, 5), &discard{})
+	require.NoError(t, err)
+
+	_, err = Scheme{}.ResumeParty(s, 0, c.Keys[0], reply.Record)
+	require.NoError(t, err)
+	_, err = Scheme{}.ResumeParty(s, 1, c.Keys[1], reply.Record)
+	require.ErrorIs(t, err, secagg.ErrTombstone, "another member's")
+	s.Binding.Round.Attempt++
+	s.Context = s.Binding.Context()
+	_, err = Scheme{}.ResumeParty(s, 0, c.Keys[0], reply.Record)
+	require.ErrorIs(t, err, secagg.ErrTombstone, "another attempt's")
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestUploadAfterTheCutIsNotInTheSum(t *testing.T) {
+	s, c := session(t)
+	a := secaggtest.NewAttempt(t, Scheme{}, s, c, 1)
+	a.Leaves = func(_ secagg.Phase, member int) bool { return member == 2 }
+	require.NoError(t, a.RunTo(secagg.PhaseOpen))
+	late := secagg.SignCommit(c.Keys[2], s.Context, secagg.Commit{Content: secagg.Hash("late"), Size: piecesOf(s).Total})
+	require.ErrorIs(t, a.Control.Receive(2, late), secagg.ErrPhase)
+	require.Equal(t, [][]int{{0, 1}}, a.Control.Survivors())
+}
