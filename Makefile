@@ -12,7 +12,7 @@ FUZZ_SECONDS  ?= 120
 SEEDS         ?= 50
 
 # The steps of `make check`, cheap ones first. `test` is the README's test command.
-STEPS := fmt tidy vet test layers generated breaking lint wasm arm sdksize vuln seeds mutants race fuzz
+STEPS := fmt tidy vet test layers generated breaking lint wasm arm sdksize trainer vuln seeds mutants race fuzz
 
 .PHONY: check steps tools generate clean $(STEPS)
 
@@ -61,6 +61,10 @@ arm:
 
 sdksize:
 	@.ci/sdksize $(SDK_EXAMPLE) $(SDK_MAX_BYTES)
+
+# The example trainer in Python, run for real by the SDK's process trainer.
+trainer:
+	@examples/trainer/check.sh
 
 vuln: .bin/govulncheck
 	@.ci/vuln

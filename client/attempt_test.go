@@ -1,8 +1,10 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -401,4 +403,20 @@ type evaluator struct {
 func (e *evaluator) Evaluate(context.Context, tensor.Model, secagg.Task) (client.Evaluation, error) {
 	e.asked = true
 	return client.Evaluation{}, e.err
+}
+
+func TestTheLogSaysWhatHappensAndHoldsNoPayload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, whole...)
+		var log bytes.Buffer
+		_, err := s.against(t, client.NewMemory(), adder(1), client.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)))).RunOnce(t.Context())
+		require.NoError(t, err)
+		for _, what := range []string{"joined", "uploading", "attempt is over", `"completed":true`} {
+			require.Contains(t, log.String(), what)
+		}
+		require.Less(t, log.Len(), 600)
+		for _, body := range s.bodies {
+			require.NotContains(t, log.String(), string(body))
+		}
+	})
 }

@@ -44,7 +44,7 @@ func as(name string, more ...client.Option) []client.Option {
 }
 
 // testPlan is a plan for that many rounds over clients of which minimum must remain.
-func testPlan(t *testing.T, clients, minimum, rounds int) plan.Plan {
+func testPlan(t testing.TB, clients, minimum, rounds int) plan.Plan {
 	p, err := testLiteral(clients, minimum, rounds).Check(plain.Scheme{})
 	require.NoError(t, err)
 	return p

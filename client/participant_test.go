@@ -13,7 +13,7 @@ import (
 )
 
 // accepted is a participant of the script's task, without a driver.
-func accepted(t *testing.T, s *script) *client.Participant {
+func accepted(t testing.TB, s *script) *client.Participant {
 	p, err := client.Accept(policyOf("c0"), *s.offers[0].Task, bytes.NewReader(make([]byte, 32)))
 	require.NoError(t, err)
 	return p
@@ -25,7 +25,7 @@ func policyOf(name string) client.Policy {
 }
 
 // sealed brings a participant through its ciphertext and returns the effects of sealing.
-func sealed(t *testing.T, s *script, p *client.Participant) client.Effects {
+func sealed(t testing.TB, s *script, p *client.Participant) client.Effects {
 	for step := 1; step <= 3; step++ {
 		_, err := p.Envelope(s.envelope(s.id(), step))
 		require.NoError(t, err)
@@ -112,4 +112,24 @@ func TestARosterThatIsNotAcceptableIsRefused(t *testing.T) {
 		_, err = accepted(t, s).Envelope(s.envelope(s.id(), 1))
 		require.ErrorIs(t, err, client.ErrRoster, name)
 	}
+}
+
+func FuzzResumeAnswersWithAnErrorOrAParticipant(f *testing.F) {
+	s := newScript(f, whole...)
+	p := accepted(f, s)
+	fx := sealed(f, s, p)
+	f.Add(fx.Record)
+	f.Add(p.Tombstone())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		p, fx, err := client.Resume(policyOf("c0"), record)
+		if err != nil {
+			return
+		}
+		require.False(t, fx.Upload && fx.Send == nil)
+		_, again, err := client.Resume(policyOf("c0"), record)
+		require.NoError(t, err)
+		require.Equal(t, fx, again)
+		p.Erase()
+	})
 }

@@ -104,7 +104,7 @@ type script struct {
 }
 
 // newScript offers one task of three members, c0 among them.
-func newScript(t *testing.T, instructions ...string) *script {
+func newScript(t testing.TB, instructions ...string) *script {
 	terms := testPlan(t, 3, 2, 1).Terms()
 	terms.Scheme = "phased"
 	s := &script{instructions: instructions, open: 1, changed: make(chan struct{}), calls: map[string]int{}, bodies: map[string][]byte{}}

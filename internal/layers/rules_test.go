@@ -22,11 +22,12 @@ var order = [][]string{
 	{"coordinator"},
 	{"coordinator/auth", "coordinator/dash", "coordinator/metrics"},
 	{"client"},
-	{"coordinator/rpc", "client/grpctransport"},
+	{"coordinator/rpc", "client/grpctransport", "client/filestate", "client/process"},
 	{"sim/dataset"},
 	{"sim/model"},
 	{"sim/adversary"},
 	{"sim"},
+	{"sim/report"},
 	{"cmd/...", "client/example/..."},
 	{"internal/..."},
 }
