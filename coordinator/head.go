@@ -50,6 +50,7 @@ type head struct {
 	audit     secagg.Digest
 	bestLoss  float64 // lowest federated loss so far
 	waited    uint32  // rounds since then
+	ended     string  // the history's line of the latest attempt that ended
 }
 
 const headVersion = 1
@@ -71,6 +72,7 @@ func (h head) encode() []byte {
 	e.Float(13, h.bestLoss)
 	e.Uint(14, uint64(h.waited))
 	e.Uint(15, uint64(h.round))
+	e.String(16, h.ended)
 	return e.Encoded()
 }
 
@@ -81,7 +83,8 @@ func decodeHead(b []byte) (head, error) {
 	}
 	h := head{plan: d.Digest(2), status: Status(d.Int(3, 255)), reason: d.String(4), rounds: uint32(d.Size(5, 1<<31)),
 		attempt: uint32(d.Size(6, 1<<31)), model: d.Digest(7), modelSize: d.Size(8, secagg.MaxUpload), optimizer: d.Digest(9),
-		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31))}
+		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31)),
+		ended: d.String(16)}
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}

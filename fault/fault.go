@@ -83,7 +83,7 @@ func (e *Error) Because(cause error) *Error {
 	return &c
 }
 
-// Error renders one line: "where: what (cause); do".
+// Error renders one line of valid UTF-8: "where: what (cause); do".
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Where != "" {
@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 	if e.Do != "" {
 		b.WriteString("; " + e.Do)
 	}
-	return strings.ReplaceAll(b.String(), "\n", " ")
+	return strings.ReplaceAll(strings.ToValidUTF8(b.String(), "\uFFFD"), "\n", " ")
 }
 
 // Unwrap returns the cause.

@@ -60,6 +60,7 @@ type ClientScheme interface {
 type Policy struct {
 	Clients   int // most clients one attempt admits
 	Minimum   int // fewest clients in an opened sum
+	CloseAt   int // uploads close once so many are complete; 0 waits for all
 	Corrupt   int // share of clients that may collude with the coordinator
 	Dropout   int // share of clients that may vanish in mid-round
 	CrossSilo bool

@@ -169,8 +169,12 @@ func (t Terms) Check() error {
 		return ErrTerms.At("denominator %.40q", t.Denominator)
 	case t.Encoding.Dimension != t.Tensors.Total():
 		return ErrTerms.At("encoding has %d coordinates and the model %d", t.Encoding.Dimension, t.Tensors.Total())
+	case t.Encoding.Clients > MaxRoster:
+		return ErrTerms.At("sums of %d clients, at most %d are possible", t.Encoding.Clients, MaxRoster)
 	case t.Minimum > t.Encoding.Clients:
 		return ErrTerms.At("minimum of %d clients in sums of at most %d", t.Minimum, t.Encoding.Clients)
+	case t.Tensors.Len() > maxTensors || len(t.Encoding.Extras) > maxExtras:
+		return ErrTerms.At("%d tensors and %d extras, at most %d and %d are possible", t.Tensors.Len(), len(t.Encoding.Extras), maxTensors, maxExtras)
 	}
 	if _, err := t.Encoding.Check(); err != nil {
 		return ErrTerms.At("encoding").Because(err)
@@ -197,8 +201,8 @@ func decodeTraining(b []byte) (Training, error) {
 
 func (t Training) check() error {
 	switch {
-	case t.Epochs < 0 || t.BatchSize < 0 || t.WeightCap < 0:
-		return ErrTerms.At("training: negative count")
+	case !counts(t.Epochs, t.BatchSize, t.WeightCap):
+		return ErrTerms.At("training: epochs, batch size or weight cap is not in 0..%d", maxCount-1)
 	case !(t.LearningRate >= 0) || math.IsInf(t.LearningRate, 0):
 		return ErrTerms.At("training: learning rate %v", t.LearningRate)
 	case !(t.Momentum >= 0 && t.Momentum < 1):
@@ -207,6 +211,16 @@ func (t Training) check() error {
 		return ErrTerms.At("training: prox %v", t.Prox)
 	}
 	return nil
+}
+
+// counts reports whether all values are in 0..maxCount-1.
+func counts(values ...int) bool {
+	for _, v := range values {
+		if v < 0 || v > maxCount-1 {
+			return false
+		}
+	}
+	return true
 }
 
 func encodeEncoding(e *Encoder, s field.Spec) {
@@ -265,7 +279,7 @@ func decodeTensors(items [][]byte) (tensor.Schema, error) {
 	for i, it := range items {
 		d := NewDecoder(it)
 		specs[i].Name = d.String(1)
-		for _, dim := range d.List(2, 8) {
+		for _, dim := range d.List(2, tensor.MaxRank) {
 			n := NewDecoder(dim)
 			specs[i].Shape = append(specs[i].Shape, n.Int(1, maxCount-1))
 			if err := n.Close(); err != nil {

@@ -1,6 +1,11 @@
 package secagg
 
 import (
+	"bytes"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,4 +31,251 @@ func TestTaskSurvivesItsEncoding(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, task, back)
 	require.Equal(t, task.Encode(), back.Encode())
+}
+
+// leaves calls do for each value below v that is not a struct, with its path. What
+// has no exported fields is a leaf.
+func leaves(v reflect.Value, path string, do func(path string, v reflect.Value)) {
+	switch {
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[tensor.Schema]():
+		for i := range v.NumField() {
+			leaves(v.Field(i), path+"."+v.Type().Field(i).Name, do)
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			leaves(v.Index(i), path+"[]", do)
+		}
+	default:
+		do(path, v)
+	}
+}
+
+// mutate gives a leaf another value.
+func mutate(t *testing.T, path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(v.Int() + 1)
+	case reflect.Uint32, reflect.Uint64:
+		v.SetUint(v.Uint() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 0.25)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Array:
+		v.Index(0).SetUint(v.Index(0).Uint() ^ 0x80)
+	case reflect.Slice:
+		v.SetBytes(append([]byte{9}, v.Bytes()...))
+	case reflect.Struct:
+		other, err := tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{4, 12}}, {Name: "b", Shape: []int{4}}})
+		require.NoError(t, err)
+		v.Set(reflect.ValueOf(other))
+	default:
+		t.Fatalf("%s: no other value of kind %s is known to this test", path, v.Kind())
+	}
+}
+
+// TestEveryFieldOfATaskIsBound would notice a field that somebody adds to a task
+// or its terms and forgets to encode: clients could then be told different things
+// under one plan digest.
+func TestEveryFieldOfATaskIsBound(t *testing.T) {
+	task := sampleTask(t)
+	count := 0
+	leaves(reflect.ValueOf(&task).Elem(), "Task", func(path string, v reflect.Value) {
+		count++
+		before := reflect.New(v.Type()).Elem()
+		before.Set(v)
+		if v.Kind() == reflect.Slice {
+			before.SetBytes(bytes.Clone(v.Bytes()))
+		}
+		want := sampleTask(t)
+		require.Equal(t, want.Encode(), task.Encode(), path)
+		seed, plan := task.Terms.PublicSeed("x"), task.Terms.PlanDigest(task.Rest)
+		mutate(t, path, v)
+		require.NotEqual(t, want.Encode(), task.Encode(), "%s is not encoded", path)
+		inTerms := strings.HasPrefix(path, "Task.Terms.")
+		require.Equal(t, inTerms || path == "Task.Rest", plan != task.Terms.PlanDigest(task.Rest), "plan digest and %s", path)
+		ofScheme := strings.HasPrefix(path, "Task.Terms.Scheme")
+		require.Equal(t, inTerms && !ofScheme, seed != task.Terms.PublicSeed("x"), "public seed and %s", path)
+		v.Set(before)
+	})
+	require.Greater(t, count, 28)
+}
+
+func TestPublicSeedsOfDifferentLabelsDiffer(t *testing.T) {
+	terms := sampleTask(t).Terms
+	require.NotEqual(t, terms.PublicSeed("rotation"), terms.PublicSeed("rounding"))
+}
+
+func TestTermsThatContradictThemselvesAreRefusedByName(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Terms)
+		says   string
+	}{
+		"job out of form":           {func(x *Terms) { x.Job = "Job" }, `job "Job"`},
+		"no scheme":                 {func(x *Terms) { x.Scheme = "" }, `scheme ""`},
+		"minimum of zero":           {func(x *Terms) { x.Minimum = 0 }, "minimum of 0"},
+		"minimum below zero":        {func(x *Terms) { x.Minimum = -1 }, "minimum of -1"},
+		"unknown privacy":           {func(x *Terms) { x.Privacy = "local" }, `"local" is not known`},
+		"no privacy":                {func(x *Terms) { x.Privacy = "" }, `"" is not known`},
+		"exact sums without trust":  {func(x *Terms) { x.TrustCoordinator = false }, "without trust_coordinator"},
+		"unknown denominator":       {func(x *Terms) { x.Denominator = "none" }, `denominator "none"`},
+		"other dimension":           {func(x *Terms) { x.Encoding.Dimension++ }, "53 coordinates and the model 52"},
+		"minimum above the cohort":  {func(x *Terms) { x.Minimum = 21 }, "minimum of 21 clients in sums of at most 20"},
+		"more clients than rosters": {func(x *Terms) { x.Encoding.Clients = MaxRoster + 1 }, "at most 65536"},
+		"too many extras":           {func(x *Terms) { x.Encoding.Extras = make([]field.Extra, maxExtras+1) }, "65 extras"},
+		"too many tensors": {func(x *Terms) {
+			specs := make([]tensor.Spec, maxTensors+1)
+			for i := range specs {
+				specs[i].Name = strconv.Itoa(i)
+			}
+			x.Tensors, _ = tensor.NewSchema(specs)
+			x.Encoding.Dimension = maxTensors + 1
+		}, "65537 tensors"},
+		"encoding that overflows": {func(x *Terms) { x.Encoding.WordBits = 18 }, "Clients * 2^Bits"},
+		"negative epochs":         {func(x *Terms) { x.Training.Epochs = -1 }, "epochs"},
+		"negative batch":          {func(x *Terms) { x.Training.BatchSize = -1 }, "batch"},
+		"huge weight cap":         {func(x *Terms) { x.Training.WeightCap = math.MaxInt }, "weight cap"},
+		"negative rate":           {func(x *Terms) { x.Training.LearningRate = -1 }, "learning rate"},
+		"rate not a number":       {func(x *Terms) { x.Training.LearningRate = math.NaN() }, "learning rate"},
+		"infinite rate":           {func(x *Terms) { x.Training.LearningRate = math.Inf(1) }, "learning rate"},
+		"momentum of one":         {func(x *Terms) { x.Training.Momentum = 1 }, "momentum"},
+		"momentum not a number":   {func(x *Terms) { x.Training.Momentum = math.NaN() }, "momentum"},
+		"negative prox":           {func(x *Terms) { x.Training.Prox = -1 }, "prox"},
+		"infinite prox":           {func(x *Terms) { x.Training.Prox = math.Inf(1) }, "prox"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			terms := sampleTask(t).Terms
+			require.NoError(t, terms.Check())
+			c.change(&terms)
+			err := terms.Check()
+			require.ErrorIs(t, err, ErrTerms)
+			require.ErrorContains(t, err, c.says)
+			_, err = DecodeTerms(terms.Encode())
+			require.Error(t, err, "a client refuses what a coordinator must not send")
+		})
+	}
+}
+
+// TestTermsAtTheirLimitsReachTheClients pairs the coordinator's check with the
+// client's decoder: what passes one must pass the other.
+func TestTermsAtTheirLimitsReachTheClients(t *testing.T) {
+	const largest = 1<<31 - 1
+	for name, change := range map[string]func(*Terms){
+		"largest counts": func(x *Terms) {
+			x.Training.Epochs, x.Training.BatchSize, x.Training.WeightCap = largest, largest, largest
+		},
+		"largest cohort": func(x *Terms) {
+			x.Encoding.Clients, x.Minimum, x.Encoding.Bits = MaxRoster, MaxRoster, 12
+			x.Encoding.WordBits, x.Encoding.Range, x.Encoding.Scale = 0, 0, 0
+		},
+		"most extras": func(x *Terms) {
+			x.Encoding.Extras = nil
+			for i := range maxExtras {
+				x.Encoding.Extras = append(x.Encoding.Extras, field.Extra{Name: strings.Repeat("e", i+1), Bound: 1})
+			}
+		},
+		"highest rank": func(x *Terms) {
+			shape := make([]int, tensor.MaxRank)
+			for i := range shape {
+				shape[i] = 1
+			}
+			shape[0] = 52
+			x.Tensors, _ = tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: shape}})
+		},
+		"a scalar": func(x *Terms) {
+			x.Tensors, _ = tensor.NewSchema([]tensor.Spec{{Name: "w"}})
+			x.Encoding.Dimension = 1
+		},
+		"tiny numbers": func(x *Terms) {
+			x.Training.LearningRate, x.Training.Prox = math.SmallestNonzeroFloat64, math.MaxFloat64
+			x.Training.Momentum = math.Nextafter(1, 0)
+		},
+		"nothing of training": func(x *Terms) { x.Training = Training{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			terms := sampleTask(t).Terms
+			change(&terms)
+			require.NoError(t, terms.Check())
+			back, err := DecodeTerms(terms.Encode())
+			require.NoError(t, err)
+			require.Equal(t, terms.Encode(), back.Encode())
+			require.Equal(t, terms.Training, back.Training)
+			require.True(t, terms.Tensors.Equal(back.Tensors))
+		})
+	}
+}
+
+func TestTermsOfAnotherSchemaAreRefused(t *testing.T) {
+	b := bytes.Replace(sampleTask(t).Terms.Encode(), []byte(PlanSchema), []byte("choir.plan/2"), 1)
+	_, err := DecodeTerms(b)
+	require.ErrorIs(t, err, ErrTerms)
+	require.ErrorContains(t, err, `"choir.plan/2"`)
+	_, err = DecodeTerms(nil)
+	require.ErrorIs(t, err, ErrTerms)
+}
+
+func TestTaskOfAnotherJobThanItsTermsIsRefused(t *testing.T) {
+	task := sampleTask(t)
+	task.Round.Job = "other"
+	_, err := DecodeTask(task.Encode())
+	require.ErrorIs(t, err, ErrTerms)
+	require.ErrorContains(t, err, `job "other" under the terms of "job"`)
+}
+
+func TestSessionTakesEverythingFromTaskAndRoster(t *testing.T) {
+	task, roster := sampleTask(t), sampleRoster(t)
+	task.Terms.SchemeParameters = []byte{7}
+	s, err := task.Session(roster)
+	require.NoError(t, err)
+	require.Equal(t, Binding{Round: task.Round, Plan: task.Terms.PlanDigest(task.Rest), Model: task.Model, Roster: roster.Root(),
+		Scheme: "plain", Parameters: []byte{7}}, s.Binding)
+	require.Equal(t, s.Binding.Context(), s.Context)
+	require.Equal(t, roster, s.Roster)
+	require.Equal(t, 10, s.Minimum)
+	require.Equal(t, 53, s.Words, "52 coordinates and the weight")
+	require.Equal(t, 23, s.WordBits, "20 * 2^18 <= 2^23")
+
+	task.Terms.Encoding.Bits = 99
+	_, err = task.Session(roster)
+	require.ErrorIs(t, err, ErrTerms)
+}
+
+func TestEnvelopeSurvivesItsEncodingAndRefusesNonsense(t *testing.T) {
+	full := Envelope{Round: RoundID{"job", 1, 2}, Step: 7, Roster: []byte{1}, Body: []byte{2}, Over: true, Completed: true,
+		Reason: strings.Repeat("r", 1000)}
+	for _, m := range []Envelope{full, {Round: RoundID{"job", 1, 2}, Step: 1<<31 - 1}, {Round: RoundID{"job", 1, 2}, Step: 1, Over: true}} {
+		back, err := DecodeEnvelope(m.Encode())
+		require.NoError(t, err)
+		require.Equal(t, m, back)
+	}
+	for name, change := range map[string]func(*Envelope){
+		"no round":    func(m *Envelope) { m.Round = RoundID{} },
+		"step zero":   func(m *Envelope) { m.Step = 0 },
+		"huge step":   func(m *Envelope) { m.Step = 1 << 31 },
+		"long reason": func(m *Envelope) { m.Reason += "r" },
+	} {
+		m := full
+		change(&m)
+		_, err := DecodeEnvelope(m.Encode())
+		require.ErrorIs(t, err, ErrEncoding, name)
+	}
+}
+
+func TestUnknownViewsHaveNoName(t *testing.T) {
+	require.Equal(t, []string{"", "sum", "bucket_means", "vectors", ""},
+		[]string{View(0).String(), ViewSum.String(), ViewBucketMeans.String(), ViewVectors.String(), View(4).String()})
+}
+
+func TestPiecesCoverAnUploadExactly(t *testing.T) {
+	for _, p := range []Pieces{{1, 10, 10}, {3, 10, 21}, {3, 10, 30}} {
+		total := int64(0)
+		for i := range p.Count {
+			require.Positive(t, p.Len(i))
+			require.LessOrEqual(t, p.Len(i), p.Size)
+			total += int64(p.Len(i))
+		}
+		require.Equal(t, p.Total, total)
+	}
 }

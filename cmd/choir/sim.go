@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,10 +14,12 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/choir-fl/choir/cmd/choir/preflight"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/sim"
 	"github.com/choir-fl/choir/sim/dataset"
+	"github.com/choir-fl/choir/sim/model"
 	"github.com/choir-fl/choir/tensor"
 )
 
@@ -34,6 +35,8 @@ type simFlags struct {
 	seed                    uint64
 	workers                 int
 	asJSON                  bool
+
+	dataset string // name of what was loaded
 }
 
 func newSimCommand() *cobra.Command {
@@ -64,70 +67,136 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.StringVar(&f.fidelity, "fidelity", string(sim.Full), "full: all cryptography; fast: plain sums of the same integers")
 	fl.IntVar(&f.workers, "workers", 0, "computations at a time (default: one for each core)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON document on standard output")
-	fl.StringVar(&f.report, "report", "", "directory for a report: report.html and report.json")
+	fl.StringVar(&f.report, "report", "", "directory for a report: report.html and report.json; made if it is missing")
+	completeWith(cmd, "scheme", schemeNames()...)
+	completeWith(cmd, "model", model.Softmax, model.MLP, model.CNN)
+	completeWith(cmd, "partition", "iid", "dirichlet:", "shards:", "gamma:")
+	completeWith(cmd, "fidelity", string(sim.Full), string(sim.Fast))
+	completeWith(cmd, "rule", "mean")
+	completeWith(cmd, "dp", "none")
 	return cmd
 }
 
 func runSim(cmd *cobra.Command, args []string, f simFlags) error {
-	lit := plan.Demonstration()
+	lit, path := plan.Demonstration(), ""
 	if len(args) == 1 {
 		var err error
 		if lit, err = readPlan(args[0]); err != nil {
 			return err
 		}
+		path = args[0]
 	}
 	if err := f.override(cmd, &lit); err != nil {
 		return err
 	}
-	train, test, name, err := loadData(f.data)
-	if err != nil {
-		return err
-	}
-	parts, err := deal(train, f.partition, f.clients, f.seed)
-	if err != nil {
-		return err
-	}
-	cfg := sim.Config{Plan: lit, Schemes: schemes, Train: train, Test: test, Partition: parts, Seed: f.seed,
-		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers}
-	if lit.Model.Initial != "" {
-		m, err := readModel(filepath.Join(filepath.Dir(args[0]), lit.Model.Initial))
-		if err != nil {
+	if f.report != "" {
+		if err := checkReportDir(f.report); err != nil {
 			return err
 		}
-		cfg.Initial = &m
 	}
-	bar := newProgress(cmd.ErrOrStderr(), lit.Rounds.Count)
-	cfg.Progress = bar.round
-	res, err := sim.Run(cfg)
-	bar.finish()
-	res.Config.Dataset = name
+	cfg, err := f.config(lit, path)
+	if err != nil {
+		return err
+	}
+	checked, err := f.check(cfg)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(cmd.ErrOrStderr(), lit.Rounds.Count)
+	cfg.Progress = progress.round
+	res, err := until(cmd.Context(), func() (sim.Result, error) { return sim.Run(cfg) })
+	progress.finish()
+	res.Config.Dataset = f.dataset
 	if err != nil {
 		return err
 	}
 	if f.report != "" {
-		if err := writeReport(f.report, res); err != nil {
+		findings, err := preflight.Examine(checked)
+		if err != nil {
+			return err
+		}
+		if err := writeReport(f.report, lit, res, findings); err != nil {
 			return err
 		}
 	}
 	if f.asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		return enc.Encode(res)
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
 	}
 	return closingTable(cmd.OutOrStdout(), res)
+}
+
+// config loads the data and the initial model, and deals the data out.
+func (f *simFlags) config(lit plan.Literal, path string) (sim.Config, error) {
+	train, test, name, err := loadData(f.data)
+	if err != nil {
+		return sim.Config{}, err
+	}
+	f.dataset = name
+	parts, err := deal(train, f.partition, f.clients, f.seed)
+	if err != nil {
+		return sim.Config{}, err
+	}
+	begin := time.Now()
+	cfg := sim.Config{Plan: lit, Schemes: schemes, Train: train, Test: test, Partition: parts, Seed: f.seed,
+		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers,
+		Stopwatch: func() time.Duration { return time.Since(begin) }}
+	if lit.Model.Initial != "" {
+		m, err := readInitial(lit, path)
+		if err != nil {
+			return sim.Config{}, err
+		}
+		cfg.Initial = &m
+	}
+	return cfg, nil
+}
+
+// check refuses what the simulation would refuse, and what it would not notice, and
+// returns the plan with the tensors that the data ask for.
+func (f simFlags) check(cfg sim.Config) (plan.Plan, error) {
+	lit := cfg.Plan
+	arch, err := model.ParseArchitecture(lit.Model.Architecture)
+	if err != nil {
+		return plan.Plan{}, plan.ErrContradiction.At("model.architecture").Because(err)
+	}
+	net, err := model.New(arch, cfg.Train.Shape(), cfg.Train.Classes())
+	if err != nil {
+		return plan.Plan{}, plan.ErrContradiction.At("model.architecture").Because(err)
+	}
+	if len(lit.Model.Tensors) > 0 && !declares(lit, net.Schema()) {
+		return plan.Plan{}, plan.ErrContradiction.At("model.tensors").Because(fmt.Errorf("they are not those of %s for these data", arch))
+	}
+	if cfg.Initial != nil && !cfg.Initial.Schema().Equal(net.Schema()) {
+		return plan.Plan{}, plan.ErrContradiction.At("model.initial").Because(fmt.Errorf("its tensors are not those of %s for these data", arch))
+	}
+	sim.FillTensors(&lit, net.Schema())
+	p, err := lit.Check(serverSchemes()...)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	if f.clients < p.Minimum() {
+		return plan.Plan{}, errUsage.At("--clients %d is below the plan's cohort.minimum %d", f.clients, p.Minimum())
+	}
+	return p, nil
 }
 
 // override applies the flags that were given to the plan.
 func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 	given := cmd.Flags().Changed
 	if f.clients < 1 {
-		return errUsage.At("--clients %d", f.clients)
+		return errUsage.At("--clients %d is not at least 1", f.clients)
+	}
+	if f.workers < 0 {
+		return errUsage.At("--workers %d is negative", f.workers)
+	}
+	if fd := sim.Fidelity(f.fidelity); fd != sim.Full && fd != sim.Fast {
+		return errUsage.At("--fidelity %q is neither full nor fast", f.fidelity)
 	}
 	if !(f.dropout >= 0 && f.dropout < 1) {
 		return errUsage.At("--dropout %v is not in [0,1)", f.dropout)
 	}
 	if given("cohort") {
 		if f.cohort < 1 {
-			return errUsage.At("--cohort %d", f.cohort)
+			return errUsage.At("--cohort %d is not at least 1", f.cohort)
 		}
 		lit.Cohort.Minimum = max(1, lit.Cohort.Minimum*f.cohort/max(lit.Cohort.Size, 1))
 		lit.Cohort.Size = f.cohort
@@ -142,18 +211,12 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 		}
 	}
 	if given("rounds") {
+		if f.rounds < 1 {
+			return errUsage.At("--rounds %d is not at least 1", f.rounds)
+		}
 		lit.Rounds.Count = f.rounds
 	}
 	return nil
-}
-
-func readPlan(path string) (plan.Literal, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return plan.Literal{}, plan.ErrSyntax.At("%s", path).Because(errors.Unwrap(err))
-	}
-	defer file.Close()
-	return plan.Parse(path, file)
 }
 
 func readModel(path string) (tensor.Model, error) {
@@ -231,13 +294,31 @@ func deal(train dataset.Dataset, how string, clients int, seed uint64) ([][]int,
 	return parts, nil
 }
 
-// progress shows a bar with accuracy and time left on standard error.
-type progress struct{ bar *progressbar.ProgressBar }
+// progress shows on standard error how far a simulation is: a bar with accuracy and
+// time left on a terminal, elsewhere one line for each released round.
+type progress struct {
+	bar    *progressbar.ProgressBar // nil without a terminal
+	w      io.Writer
+	rounds int
+}
 
 func newProgress(w io.Writer, rounds int) progress {
-	return progress{progressbar.NewOptions(rounds, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("round 0"),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
-		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())}
+	p := progress{w: w, rounds: rounds}
+	if isTerminal(w) {
+		p.bar = progressbar.NewOptions(rounds, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("round 0"),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
+			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	}
+	return p
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func (p progress) round(r sim.Round) {
@@ -245,13 +326,22 @@ func (p progress) round(r sim.Round) {
 	if r.TestAccuracy != nil {
 		text += fmt.Sprintf(" accuracy %.4f", *r.TestAccuracy)
 	}
-	p.bar.Describe(text)
-	if r.Outcome == sim.Released {
-		_ = p.bar.Add(1) // a bar that cannot be drawn is no reason to stop
+	switch {
+	case p.bar == nil && r.Outcome == sim.Released:
+		fmt.Fprintf(p.w, "%s (of %d)\n", text, p.rounds)
+	case p.bar != nil:
+		p.bar.Describe(text)
+		if r.Outcome == sim.Released {
+			_ = p.bar.Add(1) // a bar that cannot be drawn is no reason to stop
+		}
 	}
 }
 
-func (p progress) finish() { _ = p.bar.Finish() }
+func (p progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
 
 // closingTable prints what came of the run.
 func closingTable(w io.Writer, res sim.Result) error {

@@ -21,7 +21,7 @@ import (
 var (
 	ErrCertificate = fault.New(fault.Unauthenticated, "auth/certificate", "certificate was not issued here", "enrol the device again (choir enroll)")
 	ErrExpired     = fault.New(fault.Unauthenticated, "auth/expired", "certificate has expired", "enrol again with a new token (choir enroll); renew before it expires")
-	ErrRevoked     = fault.New(fault.Denied, "auth/revoked", "this party was revoked", "ask the operator")
+	ErrRevoked     = fault.New(fault.Denied, "auth/revoked", "this party or certificate was revoked", "ask the operator")
 	ErrUnknown     = fault.New(fault.NotFound, "auth/unknown", "no such party is enrolled", "look at the name and the role")
 	ErrRenewed     = fault.New(fault.Exhausted, "auth/renewed", "certificate was renewed within the last hour with another key", "use that one, or come back later")
 	ErrTokens      = fault.New(fault.Exhausted, "auth/tokens", "too many tokens are waiting to be used", "let some expire")
@@ -350,18 +350,15 @@ func (r *Registry) Admit(chain []*x509.Certificate, now time.Time) (Caller, erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.parties[who]
-	switch {
-	case p == nil:
+	if p == nil {
 		return Caller{}, ErrCertificate.At("%s %s", who.Role, who.Name)
-	case p.revoked:
-		return Caller{}, ErrRevoked.At("%s %s", who.Role, who.Name)
 	}
 	for _, c := range p.issued {
 		if leaf.SerialNumber.Cmp(new(big.Int).SetBytes(c.serial[:])) == 0 {
 			return who, nil
 		}
 	}
-	return Caller{}, ErrRevoked.At("an earlier certificate of %s %s", who.Role, who.Name)
+	return Caller{}, ErrRevoked.At("%s %s", who.Role, who.Name) // the party, or this certificate of it
 }
 
 // named reads a party's role and name from its certificate.

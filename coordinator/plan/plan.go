@@ -150,7 +150,7 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	if len(c.errs) > 0 {
 		return Plan{}, errors.Join(c.errs...)
 	}
-	p.rest = l.rest()
+	p.rest = l.rest(p.optimizer)
 	return p, nil
 }
 
@@ -204,7 +204,11 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme) {
 			return
 		}
 	}
-	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), Corrupt: perMillion(s.Corrupt),
+	closeAt := 0
+	if p.CloseEarly() {
+		closeAt = p.CohortSize()
+	}
+	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: closeAt, Corrupt: perMillion(s.Corrupt),
 		Dropout: perMillion(s.Dropout), CrossSilo: s.CrossSilo, Attempts: p.literal.Rounds.Attempts})
 	if err != nil {
 		c.refuse("scheme", "%w", err)
@@ -254,7 +258,7 @@ func (p *Plan) checkTerms(c *checker) {
 }
 
 // rest digests, by field number, what the clients' terms do not hold.
-func (l Literal) rest() secagg.Digest {
+func (l Literal) rest(o optimizer.Spec) secagg.Digest {
 	var e secagg.Encoder
 	e.Uint(1, uint64(l.Cohort.Size))
 	e.Float(2, l.Cohort.OverSelection)
@@ -269,12 +273,12 @@ func (l Literal) rest() secagg.Digest {
 	e.Bool(11, l.Devices.Idle)
 	e.String(12, l.Aggregation.Rule)
 	e.Message(13, func(e *secagg.Encoder) {
-		e.String(1, l.Optimizer.Name)
-		e.Float(2, l.Optimizer.LearningRate)
-		e.Float(3, l.Optimizer.Momentum)
-		e.Float(4, l.Optimizer.Beta1)
-		e.Float(5, l.Optimizer.Beta2)
-		e.Float(6, l.Optimizer.Tau)
+		e.String(1, o.Name)
+		e.Float(2, o.LearningRate)
+		e.Float(3, o.Momentum)
+		e.Float(4, o.Beta1)
+		e.Float(5, o.Beta2)
+		e.Float(6, o.Tau)
 	})
 	e.Float(14, l.Stop.Accuracy)
 	e.Uint(15, uint64(l.Stop.Patience))

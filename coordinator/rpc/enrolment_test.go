@@ -140,37 +140,35 @@ func TestCertificatesExpireAndAreRenewed(t *testing.T) {
 
 // A revoked client's calls under way end at once, and no other begins.
 func TestRevocationIsImmediate(t *testing.T) {
+	const dimension = 10_000
 	w := newWorld(t, rpc.Limits{})
+	stub, id, c := w.joined(dimension)
 	o := w.operator()
-	people := w.people(2)
-	tr := w.transport(people[0])
-	w.begin(o, testPlan("plain", 10, 2, 2, 1), ramp(t, 10))
-	offer, err := tr.CheckIn(t.Context(), "job", client.Conditions{})
+	_, err := stub.UploadBegin(t.Context(), &choirv1.UploadBeginRequest{Round: id, Step: 1, Size: uint64(uploadSize(t, dimension))})
+	require.NoError(t, grpctransport.Fault(err))
+	s, err := stub.Upload(t.Context())
 	require.NoError(t, err)
-	require.NotNil(t, offer.Task)
-	require.NoError(t, tr.Send(t.Context(), client.Message{Round: offer.Task.Round, Body: people[0].Identity.Encode()}))
+	require.NoError(t, s.Send(&choirv1.UploadRequest{Header: &choirv1.UploadHeader{Round: id}}))
+	require.NoError(t, s.Send(&choirv1.UploadRequest{Data: make([]byte, 1000)}))
+	for deadline := time.Now().Add(20 * time.Second); w.spooled() < 1000 && time.Now().Before(deadline); {
+	}
+	require.NoError(t, o.Revoke(t.Context(), &choirv1.RevokeRequest{Role: choirv1.Role_ROLE_CLIENT, Name: c.Name(), Reason: "lost"}))
+	require.ErrorIs(t, grpctransport.Fault(s.RecvMsg(&choirv1.UploadResponse{})), auth.ErrRevoked)
 
-	ended := make(chan error, 1)
-	go func() {
-		_, err := tr.Receive(t.Context(), offer.Task.Round, 0)
-		ended <- err
-	}()
-	require.NoError(t, o.Revoke(t.Context(), &choirv1.RevokeRequest{Role: choirv1.Role_ROLE_CLIENT, Name: people[0].Name(), Reason: "lost"}))
-	err = <-ended
-	require.ErrorIs(t, err, auth.ErrRevoked)
+	tr := w.transport(c)
 	_, err = tr.CheckIn(t.Context(), "job", client.Conditions{})
 	require.ErrorIs(t, err, auth.ErrRevoked)
 	require.Equal(t, fault.Denied, fault.ClassOf(err))
-	_, err = w.transport(people[0]).CheckIn(t.Context(), "job", client.Conditions{})
-	require.ErrorIs(t, err, auth.ErrRevoked, "on a new connection too")
+	_, err = stub.UploadBegin(t.Context(), &choirv1.UploadBeginRequest{Round: id, Step: 1, Size: uint64(uploadSize(t, dimension))})
+	require.ErrorIs(t, grpctransport.Fault(err), auth.ErrRevoked, "on the old connection too")
 	runs, err := o.Runs(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, runs[0].GetAdmitted(), "it has left the attempt")
+	require.Zero(t, runs[0].GetAdmitted(), "the attempt does not wait for it")
 
 	require.ErrorIs(t, o.Revoke(t.Context(), &choirv1.RevokeRequest{Role: choirv1.Role_ROLE_CLIENT, Name: "nobody"}), auth.ErrUnknown)
 
 	// A token bound to the name lets a new device take it.
-	w.enrol(auth.RoleClient, people[0].Name())
+	w.enrol(auth.RoleClient, c.Name())
 	_, err = tr.CheckIn(t.Context(), "job", client.Conditions{})
 	require.ErrorIs(t, err, auth.ErrRevoked, "the old certificate stays refused")
 }

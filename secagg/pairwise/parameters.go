@@ -169,5 +169,8 @@ func (Scheme) Configure(policy secagg.Policy) ([]byte, error) {
 	if policy.Minimum > found.Clients-found.MaxDropouts {
 		return nil, ErrParameters.At("minimum of %d survivors where %d of %d clients may drop out", policy.Minimum, found.MaxDropouts, found.Clients)
 	}
+	if policy.CloseAt != 0 && policy.CloseAt < found.Clients-found.MaxDropouts {
+		return nil, ErrParameters.At("uploads close at %d of %d clients, where at most %d may be missing", policy.CloseAt, found.Clients, found.MaxDropouts)
+	}
 	return p.Encode(), nil
 }

@@ -145,3 +145,12 @@ func TestSmallSparseGraphs(t *testing.T) {
 	}
 	require.Greater(t, opened, 6)
 }
+
+func TestClosingUploadsWithMoreMissingThanMayDropOutIsRefused(t *testing.T) {
+	policy := secagg.Policy{Clients: 40, Minimum: 12, CloseAt: 28, Corrupt: 50_000, Dropout: 300_000, Attempts: 3}
+	_, err := Scheme{}.Configure(policy)
+	require.NoError(t, err)
+	policy.CloseAt--
+	_, err = Scheme{}.Configure(policy)
+	require.ErrorIs(t, err, ErrParameters)
+}

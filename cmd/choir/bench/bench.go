@@ -1,0 +1,153 @@
+// Package bench measures what Choir's arithmetic and protocols cost on the machine
+// it runs on, beside the limits of that machine: one thread, everything through the
+// interfaces that the coordinator and the clients use.
+//
+// A time is processor time (on systems that tell; elsewhere, time), the least of
+// several repetitions: what else goes on in a machine only adds to it.
+package bench
+
+import (
+	"regexp"
+	"runtime"
+	"slices"
+
+	"github.com/choir-fl/choir/fault"
+)
+
+// Schema names the JSON document's version.
+const Schema = "choir.bench/1"
+
+// Document is the JSON document of `choir bench --json`. Fields are added, never changed.
+type Document struct {
+	Schema  string   `json:"schema"`
+	Results []Result `json:"results"`
+}
+
+// Result is one measurement. N, D and W are null where they do not apply.
+type Result struct {
+	Name  string  `json:"name"`
+	Unit  string  `json:"unit"`
+	Value float64 `json:"value"`
+	N     *int    `json:"n"` // clients in the cohort, or secrets recovered
+	D     *int    `json:"d"` // words of a vector, or shares of a secret
+	W     *int    `json:"w"` // bits of a word on the wire
+}
+
+// Units of results. Nanoseconds are of one thread.
+const (
+	PerCoordinate       = "ns/coord"           // of one vector
+	PerCoordinateClient = "ns/coord/client"    // for each client in the sum
+	PerNeighbour        = "ns/coord/neighbour" // for each client with which masks are shared
+	PerExpansion        = "ns/coord/expansion" // for each mask taken off
+	PerClient           = "ms/client"
+	Milliseconds        = "ms"
+	BytesPerCoordinate  = "byte/coord"
+	BytesPerClient      = "byte/client"
+)
+
+// Bounds of Options.D.
+const (
+	DefaultD = 1 << 20
+	MinD     = 1 << 10
+	MaxD     = 1 << 26
+)
+
+// ErrOptions refuses what cannot be measured.
+var ErrOptions = fault.New(fault.Usage, "bench/options", "measurement is refused", "see choir bench --help")
+
+// Options says what to measure.
+type Options struct {
+	// D is the number of words in a vector, MinD to MaxD.
+	D int
+	// Filter selects measurements by name; nil means all.
+	Filter *regexp.Regexp
+	// Progress is told what is measured next. May be nil.
+	Progress func(what string)
+}
+
+// group is a set of measurements that are made together.
+type group struct {
+	what  string
+	names []string
+	run   func(*suite) error
+}
+
+var groups = []group{
+	{"expansion of masks", []string{"limit/aesctr", "limit/add", "pairwise/unmask"}, expansion},
+	{"digest", []string{"limit/sha256"}, digest},
+	{"encoding", []string{"field/encode"}, encoding},
+	{"packing", []string{"field/pack", "field/unpack"}, packing},
+	{"plain sums", []string{"plain/aggregate"}, plainSums},
+	{"pairwise uploads", []string{"pairwise/mask", "pairwise/aggregate", "pairwise/upload"}, pairwiseUploads},
+	{"pairwise messages", phaseNames(), pairwiseMessages},
+	{"pairwise keys", []string{"pairwise/advertise", "pairwise/share"}, pairwiseKeys},
+	{"recovery of secrets", []string{"pairwise/shamir"}, recovery},
+}
+
+// Names lists all measurements in the order they are made.
+func Names() (out []string) {
+	for _, g := range groups {
+		out = append(out, g.names...)
+	}
+	return out
+}
+
+// Limits names the measurements whose sum a measurement is to be held against: what
+// the machine would take for its arithmetic alone.
+func Limits(name string) []string {
+	switch name {
+	case "pairwise/mask", "pairwise/unmask":
+		return []string{"limit/aesctr", "limit/add"}
+	case "plain/aggregate", "pairwise/aggregate", "field/pack", "field/unpack":
+		return []string{"limit/add"}
+	case "field/encode": // it draws 4 bytes of coins for a coordinate
+		return []string{"limit/aesctr"}
+	}
+	return nil
+}
+
+// suite is a run of measurements.
+type suite struct {
+	d       int
+	wanted  func(name string) bool
+	results []Result
+}
+
+// Run measures on one thread: it sets GOMAXPROCS to 1 until it returns, so nothing
+// else of the process should be at work.
+func Run(o Options) (Document, error) {
+	if o.D < MinD || o.D > MaxD {
+		return Document{}, ErrOptions.At("%d words, not %d to %d", o.D, MinD, MaxD)
+	}
+	s := &suite{d: o.D, wanted: func(name string) bool { return o.Filter == nil || o.Filter.MatchString(name) }}
+	if !slices.ContainsFunc(Names(), s.wanted) {
+		return Document{}, ErrOptions.At("no measurement is called like %q", o.Filter)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, g := range groups {
+		if !slices.ContainsFunc(g.names, s.wanted) {
+			continue
+		}
+		if o.Progress != nil {
+			o.Progress(g.what)
+		}
+		if err := g.run(s); err != nil {
+			return Document{}, err
+		}
+	}
+	return Document{Schema: Schema, Results: s.results}, nil
+}
+
+// add keeps a result that was asked for. A zero n, d or w does not apply.
+func (s *suite) add(name, unit string, value float64, n, d, w int) {
+	if !s.wanted(name) {
+		return
+	}
+	optional := func(v int) *int {
+		if v == 0 {
+			return nil
+		}
+		return &v
+	}
+	s.results = append(s.results, Result{name, unit, value, optional(n), optional(d), optional(w)})
+}

@@ -1,0 +1,89 @@
+package preflight
+
+import (
+	"github.com/choir-fl/choir/coordinator/optimizer"
+	"github.com/choir-fl/choir/coordinator/plan"
+)
+
+// UnitCosts are what one core of a small server (AMD EPYC, Go 1.26) takes; a phone
+// takes several times as much. `choir bench` measures the machine at hand.
+type UnitCosts struct {
+	MaskNanos    float64 `json:"mask_ns"`     // per word and mask
+	EncodeNanos  float64 `json:"encode_ns"`   // per coordinate: clip, round, clamp
+	PackNanos    float64 `json:"pack_ns"`     // per word: pack and digest
+	AddNanos     float64 `json:"add_ns"`      // per word: digest, check and add
+	DecodeNanos  float64 `json:"decode_ns"`   // per coordinate: decode, divide, apply to the model
+	KeyPair      float64 `json:"key_pair_us"` // X-Wing
+	Encapsulate  float64 `json:"encapsulate_us"`
+	Decapsulate  float64 `json:"decapsulate_us"`
+	Sign         float64 `json:"sign_us"` // Ed25519
+	Verify       float64 `json:"verify_us"`
+	ShamirMicros float64 `json:"shamir_term_us"` // per share and coefficient, to split and to recover
+}
+
+var unitCosts = UnitCosts{MaskNanos: 1.2, EncodeNanos: 3, PackNanos: 3.5, AddNanos: 3, DecodeNanos: 5,
+	KeyPair: 45, Encapsulate: 75, Decapsulate: 50, Sign: 25, Verify: 65, ShamirMicros: 0.05}
+
+// Time is what an attempt takes on one core, training and network apart. It is an
+// estimate: counts of operations times UnitCosts.
+type Time struct {
+	ClientKeysMS   float64 `json:"client_keys_ms"`   // exchange of keys, shares and signatures
+	ClientVectorMS float64 `json:"client_vector_ms"` // encoding, masking, packing
+	// The coordinator's work for each upload, and its opening of the sum if nobody
+	// dropped out, and if as many as planned did after they had shared their keys.
+	UploadMS       float64   `json:"coordinator_upload_ms"`
+	OpenMS         float64   `json:"coordinator_open_ms"`
+	OpenDropoutsMS *float64  `json:"coordinator_open_dropouts_ms"`
+	AttemptMS      float64   `json:"coordinator_attempt_ms"` // all uploads and the opening
+	UnitCosts      UnitCosts `json:"unit_costs"`
+}
+
+func timeOf(f *Findings) Time {
+	u := unitCosts
+	words := float64(f.Encoding.Words)
+	t := Time{UnitCosts: u, ClientVectorMS: words * (u.EncodeNanos + u.PackNanos) / 1e6, UploadMS: words*u.AddNanos/1e6 + u.Verify/1e3,
+		ClientKeysMS: u.Sign / 1e3, OpenMS: words * u.DecodeNanos / 1e6}
+	if g := f.Graph; g != nil {
+		k, m, q, n, th := float64(g.Degree), float64(g.neighbours()), float64(g.Quorum), float64(g.Clients), float64(g.Threshold)
+		t.ClientVectorMS += words * (m + 1) * u.MaskNanos / 1e6
+		t.ClientKeysMS = (2*u.KeyPair + 5*u.Sign + // advertise, and each signature of one's own
+			m*u.Verify + (k+m/2)*u.Encapsulate + 2*k*th*u.ShamirMicros + // share
+			m*u.Verify + (k+m/2)*u.Decapsulate + // receive
+			(q+k)*u.Verify) / 1e3 // the quorum, and the commit frames of those whose shares it holds
+		t.UploadMS += 4 * u.Verify / 1e3 // the other messages of the same client
+		decode := t.OpenMS
+		t.OpenMS += (n*words*u.MaskNanos/1e3 + n*th*th*u.ShamirMicros) / 1e3
+		if d := float64(g.MaxDropouts); d > 0 {
+			left := n - d // each rebuilt key opens the masks to the neighbours that are left
+			edges := d * m * left / (n - 1)
+			v := decode + ((left+edges)*words*u.MaskNanos/1e3+n*th*th*u.ShamirMicros+d*u.KeyPair+edges/2*(u.Encapsulate+u.Decapsulate))/1e3
+			t.OpenDropoutsMS = &v
+		}
+	}
+	t.AttemptMS = float64(f.Rounds.Invited)*t.UploadMS + t.OpenMS
+	return t
+}
+
+// Memory is what the coordinator holds for one attempt at its largest: vectors that
+// do not depend on the number of clients, and messages that do. A process takes up
+// to twice that, and what its connections buffer, beside it.
+type Memory struct {
+	Vectors  int64 `json:"vectors"`
+	Messages int64 `json:"messages"`
+	// SpoolDisk is the disk that uploads may take before they are added.
+	SpoolDisk int64 `json:"spool_disk"`
+}
+
+// memoryOf counts the masked sum (4 bytes a word), and while it is opened the mean
+// (8), the model (4) and the optimiser's moments.
+func memoryOf(p plan.Plan, f *Findings) Memory {
+	d := int64(f.Parameters)
+	moments := optimizer.New(p.Optimizer(), 1).Size()
+	m := Memory{Vectors: 4*int64(f.Encoding.Words) + (8+4+moments)*d, SpoolDisk: int64(f.Rounds.Invited) * f.Bytes.Upload}
+	for _, phase := range f.Bytes.Phases {
+		if phase.Name != "upload" {
+			m.Messages += int64(f.Rounds.Invited) * phase.Up
+		}
+	}
+	return m
+}

@@ -1,0 +1,162 @@
+package preflight
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText prints the report as tables for a terminal.
+func (f *Findings) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	section := func(title string) { fmt.Fprintf(t, "\n%s\n", title) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+
+	fmt.Fprintf(t, "plan of job %s: accepted\n", f.Job)
+	row("digest", "%s", f.Digest)
+	row("scheme", "%s", f.Scheme)
+	row("model", "%d parameters", f.Parameters)
+	row("rounds", "%d, each in at most %d attempts", f.Rounds.Count, f.Rounds.Attempts)
+	row("cohort", "%d invited, %d wanted, %d at least", f.Rounds.Invited, f.Rounds.Cohort, f.Rounds.Minimum)
+
+	e := f.Encoding
+	section("encoding")
+	row("clip norm", "%g over the whole update", e.ClipNorm)
+	row("scale", "%.6g integers per unit, a step of %.3g; rounding errs by a norm of %.3g at most, in the mean square", e.Scale, e.Step, e.RoundingNorm)
+	row("bits, range", "%d bits, integers in +-%d", e.Bits, e.Range)
+	row("word", "%d bits, %d words (%d of them extras)", e.WordBits, e.Words, e.Extras)
+	row("overflow", "%d clients fit into a sum, %d are invited: %.0f %% of the budget", e.MaxClients, f.Rounds.Invited, 100*e.BudgetUsed)
+
+	if g := f.Graph; g != nil {
+		section("pairwise masking")
+		row("degree k", "%d share holders for each client%s", g.Degree, completeness(g))
+		row("threshold t", "%d of them rebuild a secret", g.Threshold)
+		row("quorum q", "%d signatures on one survivor set", g.Quorum)
+		row("corrupt f", "%d of %d at most", g.MaxCorrupt, g.Clients)
+		row("drop-outs", "%d of %d at most", g.MaxDropouts, g.Clients)
+		row("sums", "over at least %d clients, %d of them honest, whoever is admitted%s", g.Survivors, g.Honest, g.tried())
+	}
+
+	section("failure, for independent drop-outs in a full cohort")
+	for _, x := range f.Failure {
+		row(fmt.Sprintf("rate %g", x.Dropout), "an attempt fails with probability %.2g, a round with %.2g", x.Attempt, x.Round)
+	}
+
+	f.writeBytes(t)
+	f.writeCosts(section, row)
+
+	section("epsilon")
+	row("who sees released models", "none stated")
+	row("who sees a roster", "none stated")
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return f.writeKnowledge(w)
+}
+
+func completeness(g *Graph) string {
+	if g.Complete {
+		return " (the complete graph)"
+	}
+	return fmt.Sprintf(" (about %d neighbours with masks)", g.neighbours())
+}
+
+func (g *Graph) tried() string {
+	if g.SizesTried == g.Sizes {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %d sizes of cohort were tried)", g.SizesTried, g.Sizes)
+}
+
+func (f *Findings) writeBytes(w io.Writer) {
+	fmt.Fprintf(w, "\nbytes per client and attempt, before TLS and gRPC\n  phase\tup\tdown\n")
+	for _, p := range f.Bytes.Phases {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Name, Size(p.Up), Size(p.Down))
+	}
+	fmt.Fprintf(w, "  total\t%s\t%s\n", Size(f.Bytes.Up), Size(f.Bytes.Down))
+	fmt.Fprintf(w, "  upload alone\t%s\t%.3f bytes per parameter\n", Size(f.Bytes.Upload), f.Bytes.PerCoordinate)
+}
+
+func (f *Findings) writeCosts(section func(string), row func(string, string, ...any)) {
+	t, m := f.Time, f.Memory
+	section("time on one core of a small server, without training and network: an estimate")
+	row("client", "%s for keys and shares, %s for the vector", millis(t.ClientKeysMS), millis(t.ClientVectorMS))
+	open := millis(t.OpenMS)
+	if t.OpenDropoutsMS != nil {
+		open += fmt.Sprintf(" (%s if all planned drop-outs happen late)", millis(*t.OpenDropoutsMS))
+	}
+	row("coordinator", "%s for each upload, %s to open the sum", millis(t.UploadMS), open)
+	row("unit costs", "mask %g, encode %g, pack %g, add %g, decode %g ns a word; X-Wing keys, encapsulate, decapsulate %g, %g, %g us; sign, verify %g, %g us",
+		t.UnitCosts.MaskNanos, t.UnitCosts.EncodeNanos, t.UnitCosts.PackNanos, t.UnitCosts.AddNanos, t.UnitCosts.DecodeNanos,
+		t.UnitCosts.KeyPair, t.UnitCosts.Encapsulate, t.UnitCosts.Decapsulate, t.UnitCosts.Sign, t.UnitCosts.Verify)
+	section("the coordinator's memory in an attempt")
+	row("vectors", "%s, however many clients there are", Size(m.Vectors))
+	row("messages", "%s", Size(m.Messages))
+	row("spool on disk", "%s at most", Size(m.SpoolDisk))
+}
+
+const width = 100
+
+func (f *Findings) writeKnowledge(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("\nwhat each party could learn in a round\n")
+	for _, k := range f.Knowledge {
+		fmt.Fprintf(&b, "  %s\n", k.Party)
+		for _, s := range k.Learns {
+			b.WriteString(Wrap(s, "    learns      ", "                ", width))
+		}
+		for _, s := range k.Not {
+			b.WriteString(Wrap(s, "    never       ", "                ", width))
+		}
+	}
+	if len(f.Warnings) > 0 {
+		b.WriteString("\nwarnings\n")
+		for _, s := range f.Warnings {
+			b.WriteString(Wrap(s, "  - ", "    ", width))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Wrap breaks text at spaces into lines of at most width characters. The first
+// begins with first, all others with rest; each ends with a newline.
+func Wrap(text, first, rest string, width int) string {
+	var b strings.Builder
+	line, empty := first, true
+	for _, word := range strings.Fields(text) {
+		if !empty && len(line)+1+len(word) > width {
+			b.WriteString(line + "\n")
+			line, empty = rest, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
+}
+
+// Size prints a number of bytes.
+func Size(n int64) string {
+	switch v := float64(n); {
+	case v >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", v/(1<<30))
+	case v >= 1<<20:
+		return fmt.Sprintf("%.2f MiB", v/(1<<20))
+	case v >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", v/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// millis prints a duration.
+func millis(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.3g s", v/1000)
+	}
+	return fmt.Sprintf("%.3g ms", v)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/choir-fl/choir/client/grpctransport"
+	"github.com/choir-fl/choir/fault"
+	choirv1 "github.com/choir-fl/choir/proto/choir/v1"
+)
+
+// errStopped is a watched run that will not finish by itself.
+var errStopped = fault.New(fault.Aborted, "choir/stopped", "the run was stopped", "see the reason; choir run start --resume goes on from its last model")
+
+func newRunWatchCommand() *cobra.Command {
+	var f operatorFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "watch JOB",
+		Short: "Print a line for each attempt of a run until the run is over",
+		Long: `Print a line for each attempt that ends, latest ones first of all, until the run is
+finished (exit code 0) or stopped (exit code 1). A coordinator that cannot be
+reached is tried again until a signal; attempts that ended before its restart are
+in its log only.`,
+		Args: countArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w := watcher{job: args[0], out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), asJSON: asJSON, seen: map[[2]uint32]bool{}}
+			return f.with(cmd, w.run)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON documents (choir.watch/1), one a line: each attempt, and the run's state at each change")
+	return cmd
+}
+
+// runAttempt is an attempt that ended, in the JSON documents of choir run watch.
+type runAttempt struct {
+	Round       uint32         `json:"round"`
+	Attempt     uint32         `json:"attempt"`
+	Began       time.Time      `json:"began"`
+	Ended       time.Time      `json:"ended"`
+	Invited     uint32         `json:"invited"`
+	Admitted    uint32         `json:"admitted"`
+	Survivors   uint32         `json:"survivors"`
+	Buckets     uint32         `json:"buckets"`
+	Released    bool           `json:"released"`
+	Reason      string         `json:"reason,omitempty"`   // why it failed
+	Culprits    []string       `json:"culprits,omitempty"` // clients whose cheating was proven
+	Model       string         `json:"model"`              // digest after the attempt
+	UploadBytes uint64         `json:"upload_bytes"`       // of one client
+	UpdateNorm  float64        `json:"update_norm"`
+	Evaluation  *runEvaluation `json:"evaluation"` // null if nobody evaluated
+}
+
+// runEvaluation is the clients' own measurement of the model they received.
+type runEvaluation struct {
+	Weight   float64 `json:"weight"`
+	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`
+}
+
+func newRunAttempt(r *choirv1.RoundReport) runAttempt {
+	out := runAttempt{Round: r.GetId().GetRound(), Attempt: r.GetId().GetAttempt(), Began: r.GetBegan().AsTime(), Ended: r.GetEnded().AsTime(),
+		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Released: r.GetReleased(),
+		Reason: r.GetReason(), Culprits: r.GetCulprits(), Model: hex.EncodeToString(r.GetModel()), UploadBytes: r.GetUploadBytes(),
+		UpdateNorm: r.GetUpdateNorm()}
+	if e := r.GetEvaluation(); e != nil {
+		out.Evaluation = &runEvaluation{e.GetWeight(), e.GetAccuracy(), e.GetLoss()}
+	}
+	return out
+}
+
+func (a runAttempt) line() string {
+	text := fmt.Sprintf("round %d attempt %d: ", a.Round, a.Attempt)
+	if !a.Released {
+		return text + fmt.Sprintf("failed after %s with %d admitted: %s", a.Ended.Sub(a.Began).Round(time.Millisecond), a.Admitted, a.Reason)
+	}
+	text += fmt.Sprintf("released in %s, %d survivors of %d admitted, update norm %.4g", a.Ended.Sub(a.Began).Round(time.Millisecond),
+		a.Survivors, a.Admitted, a.UpdateNorm)
+	if e := a.Evaluation; e != nil {
+		text += fmt.Sprintf(", received model: accuracy %.4f, loss %.4f", e.Accuracy, e.Loss)
+	}
+	return text
+}
+
+// watcher follows one run, over restarts of the coordinator.
+type watcher struct {
+	job        string
+	out, notes io.Writer
+	asJSON     bool
+	seen       map[[2]uint32]bool // attempts printed, by round and attempt
+	last       runState
+}
+
+// watchAgain is how long to wait before a coordinator that is gone is asked again.
+const watchAgain = time.Second
+
+func (w *watcher) run(ctx context.Context, o *grpctransport.Operator) error {
+	for away := false; ; away = true {
+		err := o.Watch(ctx, w.job, w.show)
+		switch {
+		case err == nil:
+			return w.end()
+		case ctx.Err() != nil:
+			return errInterrupted
+		case fault.ClassOf(err) != fault.Unavailable && fault.ClassOf(err) != fault.Exhausted:
+			return err
+		case !away:
+			fmt.Fprintf(w.notes, "choir: trying again: %v\n", err)
+		}
+		select {
+		case <-time.After(watchAgain):
+		case <-ctx.Done():
+			return errInterrupted
+		}
+	}
+}
+
+// show prints what changed.
+func (w *watcher) show(m *choirv1.WatchRunResponse) error {
+	var document struct {
+		Schema  string      `json:"schema"`
+		Attempt *runAttempt `json:"attempt,omitempty"`
+		State   *runState   `json:"state,omitempty"`
+	}
+	document.Schema = "choir.watch/1"
+	line := ""
+	if r := m.GetReport(); r != nil {
+		a := newRunAttempt(r)
+		id := [2]uint32{a.Round, a.Attempt}
+		if w.seen[id] { // told again after a connection was lost
+			return nil
+		}
+		w.seen[id] = true
+		document.Attempt, line = &a, a.line()
+	} else {
+		w.last = newRunState(m.GetState())
+		document.State = &w.last
+	}
+	if w.asJSON {
+		return json.NewEncoder(w.out).Encode(document)
+	}
+	if line == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(w.out, line)
+	return err
+}
+
+// end closes the report on a run that is over.
+func (w *watcher) end() error {
+	if w.last.Status != "finished" {
+		return errStopped.At("job %s: %s", w.job, w.last.Reason)
+	}
+	if w.asJSON {
+		return nil
+	}
+	_, err := fmt.Fprintln(w.out, w.last.line())
+	return err
+}

@@ -1,0 +1,27 @@
+// Package processes holds the tests that run Choir as it is deployed: the real
+// choir binary as coordinator and operator, and clients in processes of their own,
+// over loopback. It has no code of its own to import.
+//
+// Processes are killed with SIGKILL at named points and started again; nothing
+// sleeps, everything waits for a line that a process printed. The binaries are
+// plain builds, also when the tests run under the race detector. A client here is
+// the real SDK with the real transport; its trainer adds a known pattern, so that
+// the model after each round tells whose updates are in it and whether they were
+// added exactly.
+//
+// The whole of it, with 16 clients:
+//
+//	go test ./internal/processes
+//
+// The network figure, with 50 clients and a million coordinates:
+//
+//	go test ./internal/processes -run TestRoundsOutliveProcessesKilledAtEveryPhase -v -timeout 20m \
+//	    -processes.clients 50 -processes.values 1000000 -processes.exchange 20s -processes.upload 90s
+//
+// The coordinator's peak memory with 50 clients and ten million coordinates, as a
+// multiple of the 4 bytes of each coordinate. The clients live in one process and
+// take turns; about 3 GB of disk and 1 GB of memory are used:
+//
+//	go test ./internal/processes -run '^$' -bench CoordinatorMemory -benchtime 1x -timeout 60m \
+//	    -processes.clients 50 -processes.values 10000000
+package processes

@@ -1,0 +1,221 @@
+package processes
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/pairwise"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// world is a coordinator in a process of its own, its operator, and what clients need.
+type world struct {
+	*board
+	dir         string // of everything
+	coordinator *process
+	address     string
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	watchSources(t)
+	w := &world{board: newBoard(t), dir: t.TempDir(), address: "127.0.0.1:0"}
+	w.serve()
+	return w
+}
+
+func (w *world) path(elem ...string) string {
+	return filepath.Join(append([]string{w.dir}, elem...)...)
+}
+
+// file writes a file and returns its path.
+func (w *world) file(name, content string) string {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(w.path(name), []byte(content), 0o600))
+	return w.path(name)
+}
+
+// serve starts the coordinator on what its directory holds: the first time on a
+// free port, afterwards on the same.
+func (w *world) serve() {
+	w.t.Helper()
+	config := w.file("coordinator.yaml", "listen: "+w.address+"\ndata_dir: data\nlog: {format: json}\n")
+	w.coordinator = w.start("coordinator", "", choir, "coordinator", "-c", config)
+	var serving struct{ Address string }
+	require.NoError(w.t, json.Unmarshal([]byte(w.coordinator.await(`"msg":"serving"`)), &serving))
+	first := strings.HasSuffix(w.address, ":0")
+	w.address = serving.Address
+	if first {
+		w.coordinator.await(`"msg":"operator enrolled"`)
+	}
+}
+
+// run runs a choir command to its end and returns its output and exit code.
+func (w *world) run(args ...string) (stdout, stderr string, code int) {
+	w.t.Helper()
+	return runChoir(w.t, w.address, w.path("data", "operators", "operator.pem"), args...)
+}
+
+// runChoir runs a choir command to its end as the operator of a coordinator.
+func runChoir(t testing.TB, address, operator string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), choir, args...)
+	cmd.Env = append(os.Environ(), "CHOIR_ADDRESS="+address, "CHOIR_OPERATOR="+operator)
+	var out, errOut strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if err := cmd.Run(); err != nil {
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+// do runs a choir command that must succeed and returns what it printed.
+func (w *world) do(args ...string) string {
+	w.t.Helper()
+	out, errOut, code := w.run(args...)
+	require.Zero(w.t, code, "choir %s: %s%s", strings.Join(args, " "), out, errOut)
+	return strings.TrimSpace(out)
+}
+
+// enrol makes a client's credentials and returns their file.
+func (w *world) enrol(name string) string {
+	w.t.Helper()
+	file := w.path(name + ".pem")
+	w.do("enroll", "--address", w.address, "--token", w.do("token", "--client", name), "--file", file)
+	return file
+}
+
+// device enrols client i of n.
+func (w *world) device(i, n int) device {
+	w.t.Helper()
+	name := fmt.Sprintf("client-%02d", i)
+	return device{Address: w.address, Credentials: w.enrol(name), State: w.path(name), Index: i, Clients: n}
+}
+
+// launch starts devices in one process.
+func (w *world) launch(devices ...device) *process {
+	w.t.Helper()
+	b, err := json.Marshal(devices)
+	require.NoError(w.t, err)
+	return w.start(fmt.Sprintf("client-%02d", devices[0].Index), "devices", crowd, string(b))
+}
+
+// terms is what tests vary in a plan.
+type terms struct {
+	clients, minimum, rounds, values int
+	exchange, upload                 time.Duration
+}
+
+// plan writes a plan of a job "job" over a flat model, and that model as a ramp.
+func (w *world) plan(x terms) (planFile, modelFile string) {
+	w.t.Helper()
+	text, err := plan.Literal{
+		Schema: secagg.PlanSchema, Job: "job",
+		Model:     plan.Model{Tensors: []plan.Tensor{{Name: "w", Shape: []int{x.values}}}, Initial: "initial.safetensors"},
+		Scheme:    plan.Scheme{Name: pairwise.Name, CrossSilo: x.minimum < 16},
+		Cohort:    plan.Cohort{Size: x.clients, Minimum: x.minimum},
+		Rounds:    plan.Rounds{Count: x.rounds},
+		Deadlines: plan.Deadlines{Admission: patience, Exchange: x.exchange, Upload: x.upload},
+		Encoding:  plan.Encoding{ClipNorm: 1 << 10, Bits: 24, Scale: 1 / resolution},
+		Training:  plan.Training{Epochs: 1, BatchSize: 1, LearningRate: 1},
+		// Not the number of survivors: dividing by it would round.
+		Aggregation: plan.Aggregation{Denominator: string(secagg.DenominatorFixed)},
+		Privacy:     plan.Privacy{Mode: "none", TrustCoordinator: true},
+	}.Format()
+	require.NoError(w.t, err)
+	schema, err := tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{x.values}}})
+	require.NoError(w.t, err)
+	m := tensor.Zero(schema)
+	for i := range m.Values() {
+		m.Values()[i] = float32(i%97) * resolution
+	}
+	modelFile = w.path("initial.safetensors")
+	f, err := os.Create(modelFile)
+	require.NoError(w.t, err)
+	require.NoError(w.t, tensor.WriteSafetensors(f, m))
+	require.NoError(w.t, f.Close())
+	return w.file("plan.yaml", text), modelFile
+}
+
+// begin starts the run of a plan and returns the model that it starts from.
+func (w *world) begin(x terms) tensor.Model {
+	w.t.Helper()
+	planFile, modelFile := w.plan(x)
+	w.do("run", "start", planFile)
+	return w.model(modelFile)
+}
+
+// model reads a model file.
+func (w *world) model(name string) tensor.Model {
+	w.t.Helper()
+	f, err := os.Open(name)
+	require.NoError(w.t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(w.t, err)
+	m, err := tensor.ReadSafetensors(f, info.Size())
+	require.NoError(w.t, err)
+	return m
+}
+
+// export returns the latest model of the run.
+func (w *world) export() tensor.Model {
+	w.t.Helper()
+	w.do("run", "export", "job", "-o", w.path("exported.safetensors"))
+	return w.model(w.path("exported.safetensors"))
+}
+
+// attempt is a line of choir run watch --json.
+type attempt struct {
+	Schema  string
+	Attempt *struct {
+		Round, Attempt, Admitted, Survivors int
+		Released                            bool
+		Reason                              string
+		Evaluation                          *struct{ Accuracy float64 }
+	}
+	State *struct{ Status, Phase string }
+}
+
+// watch begins to watch the run.
+func (w *world) watch() *process {
+	w.t.Helper()
+	return w.start("watch", "", choir, "run", "watch", "job", "--json", "--address", w.address, "--operator", w.path("data", "operators", "operator.pem"))
+}
+
+// ended waits until an attempt of a round ends and returns how.
+func (w *world) ended(watch *process, round int) attempt {
+	w.t.Helper()
+	var a attempt
+	text := watch.await(fmt.Sprintf(`"attempt":{"round":%d,`, round))
+	require.NoError(w.t, json.Unmarshal([]byte(text), &a), text)
+	return a
+}
+
+// requireExact demands that the run's model is, value for value, the one before
+// with the survivors' updates of a round.
+func (w *world) requireExact(before tensor.Model, round uint32, clients int, survivors []int) tensor.Model {
+	w.t.Helper()
+	got := w.export()
+	var found []int
+	for i := range clients {
+		if got.Values()[i] != before.Values()[i] {
+			found = append(found, i)
+		}
+	}
+	require.Equal(w.t, survivors, found, "whose updates are in the sum of round %d", round)
+	want := expected(before, round, clients, survivors)
+	require.Equal(w.t, want.Digest(), got.Digest(), "sum of round %d", round)
+	return got
+}

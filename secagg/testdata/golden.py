@@ -1,0 +1,40 @@
+"""Computes the digests of golden_test.go without any of Choir's code: the canonical
+encoding (comment of secagg.Encoder) and the labels, written down a second time.
+Run: python3 golden.py"""
+from hashlib import sha256
+from struct import pack
+def var(n):
+    out = b""
+    while n > 127: out += bytes([n % 128 + 128]); n //= 128
+    return out + bytes([n])
+def lst(*items): return b"".join(var(len(i)) + i for i in items)
+def num(n): return n.to_bytes((n.bit_length() + 7) // 8, "big")
+def flt(x): return pack(">d", x)
+def rec(**fields):  # f1=..., f2=..., absent if empty
+    out = b""
+    for k, v in fields.items():
+        v = v.encode() if isinstance(v, str) else num(v) if isinstance(v, int) else v
+        if v: out += var(int(k[1:])) + var(len(v)) + v
+    return out
+def hash(label, *parts): return sha256(rec(f1=label, f2=lst(*parts))).digest()
+
+def member(name, b): return rec(f1=name, f2=bytes([b]) * 32, f3=bytes([b + 1]) * 64)
+members = [member("alice", 0x10), member("bob", 0x20), member("carol-2.x_y", 0x30)]
+root = hash("choir roster/1", *members)
+round = rec(f1="job", f2=3, f3=2)
+extra = lambda name: rec(f1=name, f2=4096)
+tensor = lambda name, *shape: rec(f1=name, f2=lst(*(rec(f1=d) for d in shape)))
+def terms(scheme=True):
+    s = {"f3": "pairwise", "f4": rec(f1=50000, f2=300000, f4=3)} if scheme else {}
+    return rec(f1="choir.plan/1", f2="job", **s, f5=10, f6="none", f7=1,
+        f8=rec(f1=52, f2=20, f3=flt(10), f4=18, f5=131070, f6=flt(13107), f8=23, f9=lst(extra("weight"), extra("eval_weight"))),
+        f9=lst(tensor("w", 12, 4), tensor("b", 4)),
+        f10=rec(f1="softmax", f2=1, f3=10, f4=flt(0.1), f5=flt(0.9), f6=flt(0.01), f7=50), f11="weights", f12=1)
+rest, model = bytes([2]) * 32, bytes([1]) * 32
+task = rec(f1=round, f2=terms(), f3=rest, f4=model, f5=300)
+plan = hash("choir.plan/1", terms(), rest)
+context = hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f6="pairwise", f7=rec(f1=50000, f2=300000, f4=3)))
+committee = hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f5=bytes([5]) * 32, f6="pairwise", f7=rec(f1=50000, f2=300000, f4=3)))
+for n, v in dict(roster=root, task=sha256(task).digest(), plan=plan, seed=hash("rotation", terms(False)), context=context, committee=committee,
+        statement=hash("choir statement/1 upload", context, b"part"), enrolment=hash("choir enrolment/1", b"alice", bytes([0x10]) * 32)).items():
+    print(n, v.hex())
