@@ -34,7 +34,8 @@ type Registry interface {
 
 // Ledger keeps the privacy budget. Calls are durable when they return.
 type Ledger interface {
-	// Reserve is called before keys are requested; an error ends the attempt.
+	// Reserve is called before keys are requested; an error ends the attempt. After
+	// a restart the latest Reserve or Void may be repeated, and counts once.
 	Reserve(id secagg.RoundID) error
 	// Settle follows a release; Void an attempt that failed before unmasking began.
 	Settle(id secagg.RoundID) error

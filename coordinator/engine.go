@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -23,13 +24,14 @@ import (
 
 // Refusals of the engine.
 var (
-	ErrConfig   = fault.New(fault.Usage, "coordinator/config", "engine configuration is refused", "correct the configuration")
-	ErrOtherRun = fault.New(fault.Conflict, "coordinator/other-run", "the store holds a run of another plan", "resume it on purpose, or choose another directory")
-	ErrNoRound  = fault.New(fault.Aborted, "coordinator/no-round", "that attempt is over", "check in again")
-	ErrNotOpen  = fault.New(fault.Conflict, "coordinator/not-open", "no upload is expected from this client now", "ask for the present instruction")
-	ErrBusy     = fault.New(fault.Exhausted, "coordinator/busy", "the upload spool is full", "try again later")
-	ErrStatus   = fault.New(fault.Conflict, "coordinator/status", "the run is not in a status that allows this", "look at choir run list")
-	ErrFailed   = fault.New(fault.Internal, "coordinator/failed", "the engine stopped after a failure of its store", "restart the coordinator")
+	ErrConfig    = fault.New(fault.Usage, "coordinator/config", "engine configuration is refused", "correct the configuration")
+	ErrOtherRun  = fault.New(fault.Conflict, "coordinator/other-run", "the store holds a run of another plan", "resume it on purpose, or choose another directory")
+	ErrNoRound   = fault.New(fault.Aborted, "coordinator/no-round", "that attempt is over", "check in again")
+	ErrNotOpen   = fault.New(fault.Conflict, "coordinator/not-open", "no upload is expected from this client now", "ask for the present instruction")
+	ErrBusy      = fault.New(fault.Exhausted, "coordinator/busy", "the upload spool is full", "try again later")
+	ErrVerifying = fault.New(fault.Exhausted, "coordinator/verifying", "this client's upload is being verified already", "try again later")
+	ErrStatus    = fault.New(fault.Conflict, "coordinator/status", "the run is not in a status that allows this", "look at choir run list")
+	ErrFailed    = fault.New(fault.Internal, "coordinator/failed", "the engine stopped after a failure of its store", "restart the coordinator")
 )
 
 // Config is what an engine is made of. All fields but Initial, Ledger and
@@ -71,11 +73,12 @@ type Engine struct {
 	drawn   []secagg.PartyID        // the same, in order
 	bytes   int64                   // of one client's upload
 	acc     secagg.Accumulator
-	adds    []round.Task // waiting to be added, one after another
-	adding  bool
-	pending *result // of TaskOpen, until it is committed
-	dirty   int64   // bytes added since the last checkpoint
-	added   []int   // members in the accumulator
+	adds    []round.Task            // waiting, one after another
+	adding  bool                    // the accumulator is in use
+	checks  map[secagg.PartyID]bool // clients whose uploads are being verified
+	pending *result                 // of TaskOpen, until it is committed
+	dirty   int64                   // bytes added since the last checkpoint
+	added   []int                   // members in the accumulator
 	addTime time.Duration
 	last    lastAttempt
 }
@@ -114,10 +117,12 @@ func Open(cfg Config) (*Engine, error) {
 		if !cfg.Resume {
 			return nil, ErrOtherRun.At("job %s", cfg.Plan.Job())
 		}
-		next := e.resumed()
-		next.plan = cfg.Plan.Digest()
-		next.attempt++ // an attempt under the old plan is not continued
-		return e, e.swap(next)
+		if m, err := e.loadModel(e.head); err != nil {
+			return nil, err
+		} else if !m.Schema().Equal(cfg.Plan.Terms().Tensors) {
+			return nil, ErrConfig.At("the run's model has another shape than the plan's")
+		}
+		return e, e.swap(e.resumed())
 	}
 	if cfg.Resume && e.head.status != Running {
 		return e, e.swap(e.resumed())
@@ -131,6 +136,12 @@ func Open(cfg Config) (*Engine, error) {
 func (e *Engine) resumed() head {
 	next := e.head
 	next.status, next.reason = Running, ""
+	if digest := e.cfg.Plan.Digest(); digest != next.plan {
+		next.plan = digest
+		if e.head.status != Finished {
+			next.attempt++ // one under the old plan is not continued
+		}
+	}
 	if int(next.attempt) > e.cfg.Plan.Attempts() {
 		next.round++
 		next.attempt = 1
@@ -151,7 +162,7 @@ func (e *Engine) begin() error {
 	if err != nil {
 		return err
 	}
-	h := head{plan: e.cfg.Plan.Digest(), status: Running, round: 1, attempt: 1, model: digest, modelSize: size}
+	h := head{plan: e.cfg.Plan.Digest(), status: Running, round: 1, attempt: 1, model: digest, modelSize: size, bestLoss: math.MaxFloat64}
 	if _, err := io.ReadFull(e.cfg.Coins, h.seed[:]); err != nil {
 		return fmt.Errorf("reading coins: %w", err)
 	}
@@ -183,6 +194,9 @@ func (e *Engine) segment() string { return fmt.Sprintf("%d/%d", e.head.round, e.
 
 // resume continues the attempt that the journal holds, or begins a new one.
 func (e *Engine) resume() error {
+	if err := e.remember(); err != nil {
+		return err
+	}
 	segments, err := e.cfg.Store.Journal.Segments()
 	if err != nil {
 		return err
@@ -205,9 +219,6 @@ func (e *Engine) resume() error {
 	}
 	if len(records) == 0 {
 		e.dropSpool()
-		if err := e.sweep(); err != nil {
-			return err
-		}
 		return e.attempt()
 	}
 	began, err := decodeBegan(records[0])
@@ -227,7 +238,13 @@ func (e *Engine) resume() error {
 	if err := e.makeAccumulator(); err != nil {
 		return err
 	}
+	if e.head.status != Running && !m.State().Over() { // it was stopped just before the restart
+		return e.step(round.Abort{At: e.now(), Reason: e.head.reason})
+	}
 	e.perform(fx)
+	if e.machine == nil {
+		return nil
+	}
 	return e.step(round.Tick{At: e.now()})
 }
 
@@ -246,12 +263,16 @@ func (e *Engine) settle(began round.Instant) {
 		}
 	}
 	e.acc, e.adds, e.adding, e.pending = nil, nil, false, nil
+	e.checks = map[secagg.PartyID]bool{}
 	e.dirty, e.added, e.addTime, e.bytes = 0, nil, 0, 0
 }
 
 // attempt begins the next attempt, if the run goes on.
 func (e *Engine) attempt() error {
 	e.machine = nil
+	if err := e.sweep(); err != nil {
+		return err
+	}
 	if e.head.status != Running {
 		return nil
 	}
@@ -385,7 +406,7 @@ func (e *Engine) commit() {
 	next.model, next.modelSize, next.optimizer = r.model, r.modelSize, r.optimizer
 	next.ledger = e.cfg.Ledger.Digest()
 	if ev := r.evaluation; ev != nil {
-		if next.bestLoss == 0 || ev.Loss < next.bestLoss {
+		if ev.Loss < next.bestLoss {
 			next.bestLoss, next.waited = ev.Loss, 0
 		} else {
 			next.waited++
@@ -398,13 +419,14 @@ func (e *Engine) commit() {
 			next.status, next.reason = Finished, fmt.Sprintf("no lower federated loss in %d rounds", next.waited)
 		}
 	}
-	segment, old := e.segment(), e.head
-	if e.fail(e.swap(next)) {
+	r.segment, r.parent, r.oldOptimizer = e.segment(), e.head.model, e.head.optimizer
+	fx, err := e.machine.Step(round.Committed{At: e.now()}) // its effects come after the swap
+	if e.fail(err) {
 		return
 	}
-	r.segment, r.parent, r.oldOptimizer = segment, old.model, old.optimizer
-	fx, err := e.machine.Step(round.Committed{At: e.now()})
-	if e.fail(err) {
+	r.report = e.report(fx.Outcome, next.model)
+	next.ended, err = r.report.line()
+	if e.fail(err) || e.fail(e.swap(next)) {
 		return
 	}
 	e.perform(fx)
@@ -428,19 +450,23 @@ func (e *Engine) over(fx round.Effects) {
 		}
 	}
 	segment := e.segment()
+	var r Report
 	if out.Released {
-		segment = e.pending.segment
+		segment, r = e.pending.segment, e.pending.report
 	} else {
+		var err error
+		r = e.report(out, e.head.model)
 		next := e.head
 		next.attempt++
-		if e.fail(e.swap(next)) {
+		next.ended, err = r.line()
+		if e.fail(err) || e.fail(e.swap(next)) {
 			return
 		}
 	}
 	if blob, members := e.machine.Checkpointed(); len(members) > 0 {
 		e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
 	}
-	e.report(out)
+	e.announce(r)
 	e.fail(e.cfg.Store.Journal.Drop(segment))
 	e.dropSpool()
 	if e.fail(e.attempt()) {
@@ -461,46 +487,6 @@ func (e *Engine) dropSpool() {
 
 // historySegment is the journal of the attempts that ended, one JSON record each.
 const historySegment = "history"
-
-// sweep deletes the blobs that nothing leads to: leftovers of a crash.
-func (e *Engine) sweep() error {
-	keep := map[secagg.Digest]bool{e.head.model: true, e.head.optimizer: true}
-	if e.machine != nil {
-		blob, _ := e.machine.Checkpointed()
-		keep[blob] = true
-	}
-	blobs, err := e.cfg.Store.Blobs.List()
-	if err != nil {
-		return err
-	}
-	for _, d := range blobs {
-		if !keep[secagg.Digest(d)] {
-			if err := e.cfg.Store.Blobs.Delete(d); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func encodeBegan(at round.Instant) []byte {
-	var e secagg.Encoder
-	e.Uint(1, 1)
-	e.Uint(2, uint64(at))
-	return e.Encoded()
-}
-
-func decodeBegan(b []byte) (round.Instant, error) {
-	d := secagg.NewDecoder(b)
-	v, at := d.Uint(1), round.Instant(d.Size(2, 1<<63-1))
-	if err := d.Close(); err != nil {
-		return 0, err
-	}
-	if v != 1 {
-		return 0, round.ErrJournal.At("journal of version %d", v)
-	}
-	return at, nil
-}
 
 type silent struct{}
 

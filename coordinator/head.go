@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 )
@@ -89,4 +90,24 @@ func decodeHead(b []byte) (head, error) {
 		return head{}, ErrHead.Because(err)
 	}
 	return h, nil
+}
+
+// encodeBegan is the first record of an attempt's journal: when it began.
+func encodeBegan(at round.Instant) []byte {
+	var e secagg.Encoder
+	e.Uint(1, 1)
+	e.Uint(2, uint64(at))
+	return e.Encoded()
+}
+
+func decodeBegan(b []byte) (round.Instant, error) {
+	d := secagg.NewDecoder(b)
+	v, at := d.Uint(1), round.Instant(d.Size(2, 1<<63-1))
+	if err := d.Close(); err != nil {
+		return 0, err
+	}
+	if v != 1 {
+		return 0, round.ErrJournal.At("journal of version %d", v)
+	}
+	return at, nil
 }

@@ -102,6 +102,9 @@ func (e *Engine) Leave(from secagg.PartyID, id secagg.RoundID) error {
 func (e *Engine) Envelope(to secagg.PartyID, id secagg.RoundID, after uint32) (env secagg.Envelope, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.failed != nil {
+		return secagg.Envelope{}, false // the machine may be ahead of what is durable
+	}
 	if e.machine == nil || id != e.set.ID {
 		env = secagg.Envelope{Round: id, Step: after + 1, Over: true, Reason: "the attempt is over"}
 		if id == e.last.id {
@@ -129,6 +132,9 @@ func partID(id secagg.RoundID, client secagg.PartyID) string {
 func (e *Engine) UploadBegin(from secagg.PartyID, id secagg.RoundID, step uint32, size int64) (int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.failed != nil {
+		return 0, ErrFailed // as in Envelope: what was accepted may not be durable
+	}
 	if e.machine == nil || id != e.set.ID {
 		return 0, ErrNoRound.At("attempt %s", id)
 	}
@@ -163,6 +169,11 @@ func (e *Engine) UploadChunk(from secagg.PartyID, id secagg.RoundID, offset int6
 // attempt succeeds.
 func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32, frame []byte, done func(error)) {
 	e.mu.Lock()
+	if e.failed != nil {
+		e.mu.Unlock()
+		done(ErrFailed)
+		return
+	}
 	if e.machine == nil || id != e.set.ID || e.acc == nil {
 		e.mu.Unlock()
 		done(ErrNoRound.At("attempt %s", id))
@@ -170,11 +181,18 @@ func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32,
 	}
 	machine, acc, part := e.machine, e.acc, partID(id, from)
 	accepted, again := machine.Uploaded(from)
-	e.mu.Unlock()
 	c, err := secagg.PeekCommit(frame)
-	if err == nil && again && c.Content != accepted {
+	switch {
+	case err != nil:
+	case again && c.Content != accepted:
 		err = secagg.ErrRepeated
+	case again:
+	case e.checks[from]: // what is verified must not change or vanish meanwhile
+		err = ErrVerifying.At("client %s", from)
+	default:
+		e.checks[from] = true
 	}
+	e.mu.Unlock()
 	if err != nil || again {
 		done(err)
 		return
@@ -186,6 +204,9 @@ func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32,
 		}
 		return func() {
 			e.mu.Lock()
+			if e.machine == machine {
+				delete(e.checks, from)
+			}
 			if err == nil && e.machine != machine {
 				err = ErrNoRound.At("attempt %s", id)
 			}
@@ -256,10 +277,13 @@ func (e *Engine) Abort() error { return e.stop(Stopped, "aborted by an operator"
 func (e *Engine) stop(s Status, reason string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.head.status == Finished || e.head.status == s {
+	if e.failed != nil {
+		return ErrFailed.Because(e.failed)
+	}
+	if e.head.status != Running && (e.head.status != Paused || s == Paused) {
 		return ErrStatus.At("run is %s", e.head.status)
 	}
-	if err := e.finish(s, reason); err != nil {
+	if err := e.finish(s, reason); e.fail(err) {
 		return err
 	}
 	if e.machine != nil && !e.machine.State().Over() && e.machine.State() != round.Releasing {
@@ -272,11 +296,16 @@ func (e *Engine) stop(s Status, reason string) error {
 func (e *Engine) Resume() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.failed != nil {
+		return ErrFailed.Because(e.failed)
+	}
 	if e.head.status != Paused {
 		return ErrStatus.At("run is %s", e.head.status)
 	}
-	if err := e.swap(e.resumed()); err != nil {
+	if err := e.swap(e.resumed()); e.fail(err) {
 		return err
 	}
-	return e.attempt()
+	err := e.attempt()
+	e.fail(err)
+	return err
 }

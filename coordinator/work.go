@@ -34,18 +34,14 @@ type result struct {
 
 	segment              string // set when it is committed
 	parent, oldOptimizer secagg.Digest
+	report               Report
 }
 
-// run hands a task to the host. Additions run one after another: each touches
-// every piece of the accumulator.
+// run hands a task to the host. Tasks run one after another, and none while a
+// checkpoint is written: each touches every piece of the accumulator.
 func (e *Engine) run(t round.Task) {
-	switch t.Kind {
-	case round.TaskAdd, round.TaskMerge:
-		e.adds = append(e.adds, t)
-		e.nextAdd()
-	case round.TaskOpen:
-		e.open(t)
-	}
+	e.adds = append(e.adds, t)
+	e.nextAdd()
 }
 
 func (e *Engine) nextAdd() {
@@ -54,6 +50,10 @@ func (e *Engine) nextAdd() {
 	}
 	t := e.adds[0]
 	e.adds = e.adds[1:]
+	if t.Kind == round.TaskOpen {
+		e.open(t)
+		return
+	}
 	e.adding = true
 	machine, acc := e.machine, e.acc
 	session, _ := machine.Session()
@@ -107,7 +107,11 @@ func (e *Engine) checkpoint() {
 			e.adding = false
 			old, had := machine.Checkpointed()
 			// A checkpoint that comes too late to matter is refused by the machine.
-			if err := e.step(round.Checkpoint{At: e.now(), Blob: blob, Members: members}); err == nil {
+			if err := e.step(round.Checkpoint{At: e.now(), Blob: blob, Members: members}); err != nil {
+				if e.failed == nil && (len(had) == 0 || old != blob) {
+					e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
+				}
+			} else {
 				e.dirty = 0
 				for _, i := range members[len(had):] {
 					e.fail(e.cfg.Store.Spool.Delete(partID(session.Binding.Round, session.Roster.At(i).ID)))
@@ -346,24 +350,32 @@ func (e *Engine) writeBlob(write func(io.Writer) error) (secagg.Digest, int64, e
 	return secagg.Digest(d), size, err
 }
 
-// report tells the observer how an attempt ended and removes what it superseded.
-func (e *Engine) report(out *round.Outcome) {
+// report sums up an attempt that ended with model as the head's.
+func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
 	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.cfg.Plan.Invited(),
 		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: out.Culprits,
-		Members: out.Survivors, UploadBytes: e.bytes, Parent: e.set.Model, Model: e.head.model, AddNanos: int64(e.addTime)}
+		Members: out.Survivors, UploadBytes: e.bytes, Parent: e.set.Model, Model: model, AddNanos: int64(e.addTime)}
 	for _, b := range out.Survivors {
 		r.Survivors += len(b)
 	}
-	var model tensor.Model
 	if p := e.pending; out.Released && p != nil {
-		r.Weight, r.UpdateNorm, r.Evaluation, r.OpenNanos, model = p.weight, p.norm, p.evaluation, p.nanos, p.values
+		r.Weight, r.UpdateNorm, r.Evaluation, r.OpenNanos = p.weight, p.norm, p.evaluation, p.nanos
+	}
+	return r
+}
+
+// announce tells the observer how an attempt ended and removes what it superseded.
+func (e *Engine) announce(r Report) {
+	var model tensor.Model
+	if p := e.pending; r.Released {
+		model = p.values
 		for _, d := range []secagg.Digest{p.parent, p.oldOptimizer} {
 			if d != e.head.model && d != e.head.optimizer && d != (secagg.Digest{}) {
 				e.fail(e.cfg.Store.Blobs.Delete(store.Digest(d)))
 			}
 		}
 	}
-	e.remember(r)
+	e.fail(e.cfg.Store.Journal.Append(historySegment, []byte(e.head.ended)))
 	e.cfg.Observer.RoundOver(r, model)
 	e.pending = nil
 }
@@ -384,15 +396,29 @@ type Ended struct {
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
 }
 
-// remember appends an attempt to the run's history.
-func (e *Engine) remember(r Report) {
+// line is the attempt's line in the run's history.
+func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
 		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
 		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation})
-	if e.fail(err) {
-		return
+	return string(b), err
+}
+
+// remember makes up for a crash between the swap of the head, which holds the line
+// of the latest attempt that ended, and the line's arrival in the history.
+func (e *Engine) remember() error {
+	var last string
+	err := e.cfg.Store.Journal.Read(historySegment, func(record []byte) error {
+		last = string(record)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
 	}
-	e.fail(e.cfg.Store.Journal.Append(historySegment, b))
+	if e.head.ended == last {
+		return nil
+	}
+	return e.cfg.Store.Journal.Append(historySegment, []byte(e.head.ended))
 }
 
 // History returns the attempts that ended, oldest first.
@@ -410,4 +436,26 @@ func (e *Engine) History() ([]Ended, error) {
 		return nil, nil
 	}
 	return out, err
+}
+
+// sweep deletes the blobs that nothing leads to: leftovers of a crash, or of work
+// that outlasted its attempt.
+func (e *Engine) sweep() error {
+	keep := map[secagg.Digest]bool{e.head.model: true, e.head.optimizer: true}
+	if e.machine != nil {
+		blob, _ := e.machine.Checkpointed()
+		keep[blob] = true
+	}
+	blobs, err := e.cfg.Store.Blobs.List()
+	if err != nil {
+		return err
+	}
+	for _, d := range blobs {
+		if !keep[secagg.Digest(d)] {
+			if err := e.cfg.Store.Blobs.Delete(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -67,7 +67,7 @@ func (f file) refuse(line int, format string, args ...any) error {
 // parse returns the file's one mapping.
 func (f file) parse(text string) (ast.Node, error) {
 	tokens := lexer.Tokenize(text)
-	if err := f.checkDepth(tokens); err != nil {
+	if err := f.checkForm(tokens); err != nil {
 		return nil, err
 	}
 	parsed, err := parser.Parse(tokens, 0)
@@ -78,54 +78,10 @@ func (f file) parse(text string) (ast.Node, error) {
 	if err != nil {
 		return nil, ErrSyntax.At("%s", f.name).Because(err)
 	}
-	if n := len(parsed.Docs); n > 1 {
-		return nil, f.refuse(parsed.Docs[1].GetToken().Position.Line, "a second document begins")
-	}
-	if len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil || parsed.Docs[0].Body.Type() == ast.CommentType {
+	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil || parsed.Docs[0].Body.Type() == ast.CommentType {
 		return nil, f.refuse(1, "there is nothing in it")
 	}
 	return parsed.Docs[0].Body, nil
-}
-
-// Limits of nesting; a plan needs model, tensors, one tensor, its shape.
-const (
-	maxFlow   = 8  // brackets within each other
-	maxColumn = 64 // where a line may begin
-	maxInside = 3  // collections that begin on one line without brackets
-)
-
-// checkDepth refuses what would cost the parser more than time in proportion to the
-// file: it recurses into nested values, and takes time for each in proportion to
-// its depth.
-func (f file) checkDepth(tokens token.Tokens) error {
-	flow, line, inside := 0, 0, 0
-	for _, t := range tokens {
-		if t.Position.Line != line {
-			line = t.Position.Line
-			if flow == 0 {
-				inside = 0
-				if t.Type != token.CommentType && t.Position.Column > maxColumn {
-					return f.refuse(line, "indented by more than %d", maxColumn)
-				}
-			}
-		}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow, inside = flow+1, 0
-		case token.SequenceEndType, token.MappingEndType:
-			flow, inside = max(flow-1, 0), 0
-		case token.CollectEntryType:
-			inside = 0
-		case token.SequenceEntryType, token.MappingValueType:
-			inside++
-		case token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType, token.DirectiveType:
-			return f.refuse(line, "%q is not used in plans", t.Value)
-		}
-		if flow > maxFlow || inside > maxInside {
-			return f.refuse(line, "nested too deeply")
-		}
-	}
-	return nil
 }
 
 // fill sets v to what a node says. key is where the node stands.

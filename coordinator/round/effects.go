@@ -30,7 +30,8 @@ type Task struct {
 }
 
 // Charge is what an attempt asks of the privacy ledger. Amounts follow from the
-// plan; the machine says when.
+// plan; the machine says when. After a restart the last charge may be asked for
+// again: a ledger takes it once.
 type Charge uint8
 
 const (

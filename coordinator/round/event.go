@@ -99,35 +99,32 @@ func (Abort) kind() kind      { return kindAbort }
 
 const recordVersion = 1
 
-// encode returns an event's journal record. Task results and commits have none:
-// after a restart the tasks are run again.
-func encode(ev Event) []byte {
+// encode returns an event's journal record. It carries the machine's time, not the
+// event's own: a replay must not depend on instants that no record holds. Task
+// results and commits have no record: after a restart the tasks are run again. (A
+// task that fails before unmasking ends the attempt as an Abort does.)
+func encode(ev Event, at Instant) []byte {
 	var e secagg.Encoder
 	e.Uint(1, recordVersion)
 	e.Uint(2, uint64(ev.kind()))
+	e.Uint(3, uint64(at))
 	switch ev := ev.(type) {
 	case Tick:
-		e.Uint(3, uint64(ev.At))
 	case CheckIn:
-		e.Uint(3, uint64(ev.At))
 		e.Bytes(4, ev.Identity.Encode())
 	case Message:
-		e.Uint(3, uint64(ev.At))
 		e.String(4, string(ev.From))
 		e.Uint(5, uint64(ev.Step))
 		e.Bytes(6, ev.Body)
 	case Uploaded:
-		e.Uint(3, uint64(ev.At))
 		e.String(4, string(ev.From))
 		e.Uint(5, uint64(ev.Step))
 		e.Bytes(6, ev.Frame)
 		e.Digest(7, ev.Content)
 		e.Uint(8, uint64(ev.Size))
 	case Leave:
-		e.Uint(3, uint64(ev.At))
 		e.String(4, string(ev.From))
 	case Checkpoint:
-		e.Uint(3, uint64(ev.At))
 		e.Digest(4, ev.Blob)
 		members := make([]byte, 4*len(ev.Members))
 		for i, m := range ev.Members {
@@ -135,7 +132,6 @@ func encode(ev Event) []byte {
 		}
 		e.Bytes(5, members)
 	case Abort:
-		e.Uint(3, uint64(ev.At))
 		e.String(4, ev.Reason)
 	default:
 		return nil

@@ -58,6 +58,7 @@ type Machine struct {
 	nextTask TaskID
 	unmasked bool // the unmask phase was entered: reservations stay charged
 	saved    Checkpoint
+	renew    bool // after a restart: unmasking begins anew at the next instant
 	outcome  *Outcome
 	at       Instant // latest instant seen
 	fx       Effects // effects of the event in hand
@@ -79,7 +80,9 @@ func New(s Settings) (*Machine, Effects) {
 }
 
 // Restore rebuilds an attempt from its journal records and returns what is to be
-// done now: envelopes to repeat, uploads to add that no checkpoint holds.
+// done now: envelopes to repeat, uploads to add that no checkpoint holds, and the
+// charge, which may not have reached the ledger before the restart. The caller
+// steps with a Tick next: an unmasking that is asked for again has its time again.
 func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
 	m, _ := New(s)
 	for i, r := range records {
@@ -92,6 +95,13 @@ func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
 		}
 	}
 	m.fx = Effects{Wake: m.deadline, Notify: m.asked(), Outcome: m.outcome}
+	switch {
+	case m.control == nil:
+	case !m.state.Over():
+		m.fx.Charge = ChargeReserve
+	case !m.unmasked:
+		m.fx.Charge = ChargeVoid
+	}
 	if m.state.Over() {
 		return m, m.take(), nil
 	}
@@ -104,8 +114,8 @@ func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
 			m.run(Task{Kind: TaskAdd, Member: i, Bucket: m.bucket(i), Blob: u.content})
 		}
 	}
-	if m.state == Opening {
-		m.state = Adding
+	if m.state == Unmasking { // what members released is lost with the last process
+		m.renew, m.deadline, m.fx.Wake = true, 0, 0
 	}
 	if err := m.openWhenAdded(); err != nil {
 		return nil, Effects{}, err
@@ -177,11 +187,7 @@ func (m *Machine) apply(ev Event) error {
 		if m.deadline == 0 || m.at < m.deadline || m.state >= Adding {
 			return nil
 		}
-		m.fx.Persist = encode(Tick{m.at})
-		if m.state == Admitting {
-			return m.closeAdmission()
-		}
-		return m.advance("deadline")
+		return m.timeout(ev)
 	case CheckIn:
 		return m.checkIn(ev)
 	case Message:
@@ -189,12 +195,13 @@ func (m *Machine) apply(ev Event) error {
 		if err != nil {
 			return err
 		}
-		if err := m.control.Receive(member, ev.Body); err != nil {
+		again := !slices.Contains(m.control.Waiting(), member)
+		if err := m.control.Receive(member, ev.Body); err != nil || again {
 			return err
 		}
 		m.now(ev.At)
 		if m.control.Phase().Kind != secagg.PhaseUnmask {
-			m.fx.Persist = encode(ev)
+			m.fx.Persist = encode(ev, m.at)
 		}
 		return m.advanceWhenComplete()
 	case Uploaded:
@@ -204,20 +211,7 @@ func (m *Machine) apply(ev Event) error {
 	case TaskDone:
 		return m.taskDone(ev)
 	case Checkpoint:
-		for _, i := range ev.Members {
-			if _, ok := m.uploads[i]; !ok {
-				return ErrTask.At("checkpoint with member %d", i)
-			}
-		}
-		for _, i := range ev.Members {
-			u := m.uploads[i]
-			u.added = true
-			m.uploads[i] = u
-		}
-		m.now(ev.At)
-		m.saved = ev
-		m.fx.Persist = encode(ev)
-		return nil
+		return m.checkpoint(ev)
 	case Committed:
 		m.now(ev.At)
 		m.fx.Charge = ChargeSettle
@@ -225,14 +219,33 @@ func (m *Machine) apply(ev Event) error {
 		return m.enter(Released)
 	case Abort:
 		m.now(ev.At)
-		m.fx.Persist = encode(ev)
+		m.fx.Persist = encode(ev, m.at)
 		return m.fail(errors.New(ev.Reason))
 	}
 	return ErrState
 }
 
 // now advances the machine's time, which never runs backwards.
-func (m *Machine) now(at Instant) { m.at = max(m.at, at) }
+func (m *Machine) now(at Instant) {
+	m.at = max(m.at, at)
+	if m.renew {
+		m.renew, m.deadline = false, m.at+Instant(m.set.Plan.Deadlines().Exchange)
+	}
+}
+
+// timeout closes what has lasted too long.
+func (m *Machine) timeout(ev Tick) error {
+	m.fx.Persist = encode(ev, m.at)
+	if m.state == Admitting {
+		return m.closeAdmission()
+	}
+	unmasking := m.state == Unmasking
+	err := m.advance("deadline")
+	if unmasking && m.state != Failed {
+		m.fx.Persist = nil // the answers that were enough are in no journal
+	}
+	return err
+}
 
 func (m *Machine) checkIn(ev CheckIn) error {
 	for _, id := range m.joined {
@@ -247,7 +260,7 @@ func (m *Machine) checkIn(ev CheckIn) error {
 		return ErrFull
 	}
 	m.now(ev.At)
-	m.fx.Persist = encode(ev)
+	m.fx.Persist = encode(ev, m.at)
 	m.joined = append(m.joined, ev.Identity)
 	if len(m.joined) == m.set.Plan.Invited() {
 		return m.closeAdmission()
@@ -286,13 +299,39 @@ func (m *Machine) uploaded(ev Uploaded) error {
 	if _, again := m.uploads[member]; again {
 		return nil
 	}
-	m.fx.Persist = encode(ev)
+	m.fx.Persist = encode(ev, m.at)
 	m.uploads[member] = upload{content: ev.Content}
 	m.run(Task{Kind: TaskAdd, Member: member, Bucket: m.bucket(member), Blob: ev.Content})
 	if m.set.Plan.CloseEarly() && len(m.uploads) >= m.set.Plan.CohortSize() {
 		return m.advance("cohort complete")
 	}
 	return m.advanceWhenComplete()
+}
+
+// checkpoint takes a new checkpoint in place of the last one. One that lacks a
+// member of the last would leave that member out of the sum after a restart.
+func (m *Machine) checkpoint(ev Checkpoint) error {
+	in := make(map[int]bool, len(ev.Members))
+	for _, i := range ev.Members {
+		if _, ok := m.uploads[i]; !ok || in[i] {
+			return ErrTask.At("checkpoint with member %d", i)
+		}
+		in[i] = true
+	}
+	for _, i := range m.saved.Members {
+		if !in[i] {
+			return ErrTask.At("checkpoint without member %d", i)
+		}
+	}
+	for _, i := range ev.Members {
+		u := m.uploads[i]
+		u.added = true
+		m.uploads[i] = u
+	}
+	m.now(ev.At)
+	m.saved = ev
+	m.fx.Persist = encode(ev, m.at)
+	return nil
 }
 
 // bucket is the sum a member belongs to; there is one while the view is a sum.
@@ -307,7 +346,7 @@ func (m *Machine) leave(ev Leave) error {
 		n := len(m.joined)
 		m.joined = slices.DeleteFunc(m.joined, func(i secagg.Identity) bool { return i.ID == ev.From })
 		if len(m.joined) != n {
-			m.fx.Persist = encode(ev)
+			m.fx.Persist = encode(ev, m.at)
 		}
 		return nil
 	}
@@ -315,7 +354,7 @@ func (m *Machine) leave(ev Leave) error {
 	if i < 0 || m.left[i] {
 		return nil
 	}
-	m.fx.Persist = encode(ev)
+	m.fx.Persist = encode(ev, m.at)
 	m.left[i] = true
 	return m.advanceWhenComplete()
 }
@@ -334,6 +373,9 @@ func (m *Machine) taskDone(ev TaskDone) error {
 		return nil
 	}
 	if ev.Err != nil {
+		if !m.unmasked { // the reservation is voided: a restart must not resume what it paid for
+			m.fx.Persist = encode(Abort{Reason: ev.Err.Error()}, m.at)
+		}
 		return m.fail(ev.Err)
 	}
 	switch t.Kind {

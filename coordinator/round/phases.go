@@ -3,6 +3,7 @@ package round
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/choir-fl/choir/secagg"
 )
@@ -188,7 +189,7 @@ func (m *Machine) Envelope(id secagg.PartyID) (secagg.Envelope, bool) {
 func (m *Machine) reason() string {
 	r := m.outcome.Reason
 	if len(r) > 500 {
-		r = r[:500]
+		r = strings.ToValidUTF8(r[:500], "")
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -69,7 +70,9 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 // runChoir runs a choir command to its end as the operator of a coordinator.
 func runChoir(t testing.TB, address, operator string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), choir, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, choir, args...)
 	cmd.Env = append(os.Environ(), "CHOIR_ADDRESS="+address, "CHOIR_OPERATOR="+operator)
 	var out, errOut strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errOut

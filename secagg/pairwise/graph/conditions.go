@@ -83,7 +83,8 @@ func openPools(clients, corrupt, degree, threshold int) iter.Seq2[int, wide] {
 			m := float64(a - 2)
 			step = step.scale((m+1)*(others-m-1-(k-t)), (m+2-t)*(others-m-1))
 			// The worst number c of corrupt clients is the largest, f or a-1.
-			s, bound := a-corrupt, wide{}
+			s := a - corrupt
+			var bound wide
 			if s <= 1 {
 				s, bound = 1, reached.scale(float64(clients-a+1), 1)
 			} else {
