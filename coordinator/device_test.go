@@ -35,7 +35,6 @@ type device struct {
 	frame   *client.Message // of the upload
 	sealed  []byte
 	waiting bool // for the upload's verification
-	ended   *secagg.Envelope
 	refused []error
 }
 
@@ -91,7 +90,6 @@ func (d *device) poll(e *coordinator.Engine) bool {
 	require.NoError(d.w.t, err)
 	if fx.Over {
 		d.forget()
-		d.ended = &env
 		return true
 	}
 	d.apply(fx)

@@ -96,9 +96,9 @@ func TestUploadIsVerifiedOnceAtATime(t *testing.T) {
 	w.hold["verify"] = false
 	w.until("its acceptance", w.uploading(1))
 
-	again := secagg.ErrUpload.At("not called")
+	refusal = secagg.ErrUpload // if it is not called
 	w.engine.UploadDone(d.name(), d.id, frame.Step, frame.Body, func(err error) { refusal = err })
-	require.NoError(t, refusal, "%v", again)
+	require.NoError(t, refusal)
 	w.engine.UploadDone(d.name(), d.id, frame.Step, other, func(err error) { refusal = err })
 	require.ErrorIs(t, refusal, secagg.ErrRepeated)
 	offset, err := w.engine.UploadBegin(d.name(), d.id, frame.Step, c.Size)

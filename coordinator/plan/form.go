@@ -15,14 +15,14 @@ const (
 // nested values and takes time with the square of a mapping's length, so that a file
 // of a megabyte could occupy it for hours or exhaust the memory.
 type form struct {
-	line     int
-	last     token.Type
-	inside   int                // collections begun since the line, or the last bracket or comma
-	keys     [maxColumn + 1]int // lines that begin a key at a column, since one that begins before it
-	open     []token.Type       // brackets
-	entries  [maxFlow + 1]int   // commas since each of them
-	begun    bool               // something was said
-	ended    bool               // and its end was marked
+	line    int
+	last    token.Type
+	inside  int                // collections begun since the line, or the last bracket or comma
+	keys    [maxColumn + 1]int // lines that begin a key at a column, since one that begins before it
+	open    []token.Type       // brackets
+	entries [maxFlow + 1]int   // commas since each of them
+	begun   bool               // something was said
+	ended   bool               // and its end was marked
 }
 
 func (f file) checkForm(tokens token.Tokens) error {
