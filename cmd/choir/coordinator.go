@@ -57,9 +57,13 @@ type coordinatorConfig struct {
 	Workers int `yaml:"workers"`
 	// Spool bounds the uploads of a run that are under way or not yet in a sum.
 	// Default 64GiB.
-	Spool  byteSize     `yaml:"spool"`
-	Limits limitsConfig `yaml:"limits"`
-	Log    logConfig    `yaml:"log"`
+	Spool byteSize `yaml:"spool"`
+	// Checkpoint is how many bytes of uploads are added before the sum so far is
+	// stored, which frees their place in the spool; at most half of it. Default:
+	// uploads stay spooled until their attempt ends.
+	Checkpoint byteSize     `yaml:"checkpoint"`
+	Limits     limitsConfig `yaml:"limits"`
+	Log        logConfig    `yaml:"log"`
 }
 
 // limitsConfig bounds what peers can use; see rpc.Limits for the defaults.
@@ -199,6 +203,7 @@ func serve(ctx context.Context, cfg coordinatorConfig, where string, logs io.Wri
 	l := cfg.Limits
 	server, err := rpc.New(rpc.Config{
 		Dir: filepath.Join(cfg.DataDir, "runs"), Registry: registry, Hosts: cfg.Hosts, Schemes: serverSchemes(), Workers: cfg.Workers, Log: log,
+		CheckpointBytes: int64(cfg.Checkpoint),
 		Limits: rpc.Limits{Spool: int64(cfg.Spool), Connections: l.Connections, Streams: l.Streams, StreamsPerParty: l.StreamsPerParty,
 			Uploads: l.Uploads, UploadRate: int64(l.UploadRate), CallsPerSecond: l.CallsPerSecond, CallBurst: l.CallBurst,
 			Buffered: int64(l.Buffered), Model: int64(l.Model), Idle: time.Duration(l.Idle), Grace: time.Duration(l.Grace)},

@@ -129,6 +129,7 @@ func (o operatorService) WatchRun(req *choirv1.RunRequest, stream choirv1grpc.Op
 		if err != nil {
 			return err
 		}
+		state := r.state() // before the reports: those of a run that is over are all there
 		reports, now, changed := r.reportsSince(seen)
 		seen = now
 		for _, report := range reports {
@@ -136,7 +137,6 @@ func (o operatorService) WatchRun(req *choirv1.RunRequest, stream choirv1grpc.Op
 				return err
 			}
 		}
-		state := r.state()
 		if !proto.Equal(state, last) {
 			if err := stream.Send(&choirv1.WatchRunResponse{State: state}); err != nil {
 				return err

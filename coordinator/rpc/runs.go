@@ -90,7 +90,8 @@ func (rs *runs) list() []*run {
 // config is what all engines share.
 func (rs *runs) config() coordinator.Config {
 	c := rs.s.cfg
-	return coordinator.Config{Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers}
+	return coordinator.Config{Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers,
+		CheckpointBytes: c.CheckpointBytes}
 }
 
 func (rs *runs) newRun(p plan.Plan) *run {

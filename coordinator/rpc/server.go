@@ -46,6 +46,9 @@ type Config struct {
 	Limits  Limits
 	// Workers is the number of goroutines for vector work; 0 for one per processor.
 	Workers int
+	// CheckpointBytes is coordinator.Config's: bytes of uploads that are added before
+	// the sum is checkpointed and their place in the spool is freed. 0: never.
+	CheckpointBytes int64
 	// Log gets what happens, without payloads and secrets; nil for nobody.
 	Log *slog.Logger
 	// Now is the clock; nil for the machine's.
@@ -85,6 +88,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, ErrConfig.At("a required field is missing")
 	case cfg.Workers < 0:
 		return nil, ErrConfig.At("%d workers", cfg.Workers)
+	case cfg.CheckpointBytes < 0 || cfg.CheckpointBytes > limits.Spool/2:
+		return nil, ErrConfig.At("checkpoints every %d bytes leave no room for as much again in a spool of %d", cfg.CheckpointBytes, limits.Spool)
 	}
 	cfg.Workers = cmp.Or(cfg.Workers, runtime.GOMAXPROCS(0))
 	if cfg.Log == nil {

@@ -20,7 +20,7 @@
 //
 // The coordinator's peak memory with 50 clients and ten million coordinates, as a
 // multiple of the 4 bytes of each coordinate. The clients live in one process and
-// take turns; about 3 GB of disk and 1 GB of memory are used:
+// take turns; their ciphertexts and the spool take about 4 GB of disk:
 //
 //	go test ./internal/processes -run '^$' -bench CoordinatorMemory -benchtime 1x -timeout 60m \
 //	    -processes.clients 50 -processes.values 10000000

@@ -23,10 +23,7 @@ func (f *Findings) warn(l plan.Literal) {
 	if n := f.Rounds.Minimum; n < 16 {
 		say("cohort.minimum %d: an exact sum of so few clients says much about each; devices that keep the SDK's default limit (16) refuse the plan", n)
 	}
-	if f.Rounds.Early && f.Rounds.Cohort < f.needed() {
-		say("cohort.over_selection: uploads close at %d of %d clients, and %d are needed to open the sum: every attempt fails",
-			f.Rounds.Cohort, f.Rounds.Invited, f.needed())
-	} else if fail := f.Failure[0]; fail.Round > failing {
+	if fail := f.Failure[0]; fail.Round > failing {
 		say("scheme.dropout %g: if clients vanish at that rate independently, a round fails with probability %.2g; invite more or lower cohort.minimum", fail.Dropout, fail.Round)
 	}
 	if f.Encoding.Clamps {
