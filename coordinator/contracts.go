@@ -10,7 +10,7 @@ import (
 // Host is what an engine runs on: the wall clock, a worker pool and the network
 // in a server; virtual time in the simulator.
 type Host interface {
-	// Now returns the present.
+	// Now returns the present. It is not called from within Work.
 	Now() time.Time
 	// Wake asks for Engine.Tick at the given time; a later call replaces an earlier one.
 	Wake(at time.Time)
@@ -95,10 +95,6 @@ type Report struct {
 	UpdateNorm float64
 	// Federated evaluation of the parent model; nil if nobody evaluated.
 	Evaluation *Evaluation
-	// OpenNanos is the time that opening took on this machine; it varies from run to run.
-	OpenNanos int64
-	// AddNanos is the time that adding all uploads took on this machine.
-	AddNanos int64
 }
 
 // Evaluation is the clients' own measurement of a model, summed securely.

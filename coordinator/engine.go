@@ -79,7 +79,6 @@ type Engine struct {
 	pending *result                 // of TaskOpen, until it is committed
 	dirty   int64                   // bytes added since the last checkpoint
 	added   []int                   // members in the accumulator
-	addTime time.Duration
 	last    lastAttempt
 }
 
@@ -232,6 +231,13 @@ func (e *Engine) resume() error {
 	}
 	e.machine = m
 	_, e.added = m.Checkpointed()
+	if s, ok := m.Session(); ok {
+		for _, i := range e.added { // in the checkpoint: their place in the spool is free
+			if err := e.cfg.Store.Spool.Delete(partID(e.set.ID, s.Roster.At(i).ID)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := e.sweep(); err != nil {
 		return err
 	}
@@ -264,7 +270,7 @@ func (e *Engine) settle(began round.Instant) {
 	}
 	e.acc, e.adds, e.adding, e.pending = nil, nil, false, nil
 	e.checks = map[secagg.PartyID]bool{}
-	e.dirty, e.added, e.addTime, e.bytes = 0, nil, 0, 0
+	e.dirty, e.added, e.bytes = 0, nil, 0
 }
 
 // attempt begins the next attempt, if the run goes on.
@@ -403,7 +409,7 @@ func (e *Engine) commit() {
 	next.rounds++
 	next.round++
 	next.attempt = 1
-	next.model, next.modelSize, next.optimizer = r.model, r.modelSize, r.optimizer
+	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
 	next.ledger = e.cfg.Ledger.Digest()
 	if ev := r.evaluation; ev != nil {
 		if ev.Loss < next.bestLoss {

@@ -46,6 +46,7 @@ type head struct {
 	model     secagg.Digest
 	modelSize int64
 	optimizer secagg.Digest // blob of the optimiser's moments; zero if it has none
+	moments   string        // the optimiser that they are of
 	seed      secagg.Digest // secret: draws the cohorts
 	ledger    secagg.Digest
 	audit     secagg.Digest
@@ -74,6 +75,7 @@ func (h head) encode() []byte {
 	e.Uint(14, uint64(h.waited))
 	e.Uint(15, uint64(h.round))
 	e.String(16, h.ended)
+	e.String(17, h.moments)
 	return e.Encoded()
 }
 
@@ -85,7 +87,7 @@ func decodeHead(b []byte) (head, error) {
 	h := head{plan: d.Digest(2), status: Status(d.Int(3, 255)), reason: d.String(4), rounds: uint32(d.Size(5, 1<<31)),
 		attempt: uint32(d.Size(6, 1<<31)), model: d.Digest(7), modelSize: d.Size(8, secagg.MaxUpload), optimizer: d.Digest(9),
 		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31)),
-		ended: d.String(16)}
+		ended: d.String(16), moments: d.String(17)}
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}

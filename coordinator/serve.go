@@ -259,13 +259,10 @@ func (e *Engine) Export(w io.Writer) error {
 	e.mu.Lock()
 	h := e.head
 	e.mu.Unlock()
-	r, err := e.cfg.Store.Blobs.Open(store.Digest(h.model))
-	if err != nil {
+	return e.readBlob(h.model, func(r io.Reader) error {
+		_, err := io.Copy(w, r)
 		return err
-	}
-	defer r.Close()
-	_, err = io.Copy(w, r)
-	return err
+	})
 }
 
 // Pause ends the attempt under way and begins no other until Resume.

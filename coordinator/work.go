@@ -30,7 +30,6 @@ type result struct {
 	values           tensor.Model
 	weight, norm     float64
 	evaluation       *Evaluation
-	nanos            int64
 
 	segment              string // set when it is committed
 	parent, oldOptimizer secagg.Digest
@@ -58,14 +57,12 @@ func (e *Engine) nextAdd() {
 	machine, acc := e.machine, e.acc
 	session, _ := machine.Session()
 	e.cfg.Host.Work(Work{Name: "add", Bytes: acc.Pieces().Total}, func() func() {
-		start := e.cfg.Host.Now()
 		var err error
 		if t.Kind == round.TaskMerge {
 			err = e.merge(acc, t.Blob)
 		} else {
 			err = e.add(acc, partID(session.Binding.Round, session.Roster.At(t.Member).ID), t.Bucket)
 		}
-		spent := e.cfg.Host.Now().Sub(start)
 		return func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -73,7 +70,6 @@ func (e *Engine) nextAdd() {
 				return
 			}
 			e.adding = false
-			e.addTime += spent
 			if err == nil && t.Kind == round.TaskAdd {
 				e.added = append(e.added, t.Member)
 				e.dirty += acc.Pieces().Total
@@ -138,15 +134,21 @@ func (e *Engine) add(acc secagg.Accumulator, part string, bucket int) error {
 }
 
 func (e *Engine) merge(acc secagg.Accumulator, blob secagg.Digest) error {
-	if err := store.Verify(e.cfg.Store.Blobs, store.Digest(blob)); err != nil {
+	return e.readBlob(blob, acc.Merge)
+}
+
+// readBlob gives read the bytes of a blob, after they were found to be those it was
+// stored with.
+func (e *Engine) readBlob(digest secagg.Digest, read func(io.Reader) error) error {
+	if err := store.Verify(e.cfg.Store.Blobs, store.Digest(digest)); err != nil {
 		return err
 	}
-	r, err := e.cfg.Store.Blobs.Open(store.Digest(blob))
+	r, err := e.cfg.Store.Blobs.Open(store.Digest(digest))
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return acc.Merge(r)
+	return read(r)
 }
 
 // eachPiece reads an upload piece by piece.
@@ -191,11 +193,7 @@ func (e *Engine) verify(acc secagg.Accumulator, part string, c secagg.Commit) er
 func (e *Engine) open(t round.Task) {
 	machine, acc, h := e.machine, e.acc, e.head
 	e.cfg.Host.Work(Work{Name: "open", Bytes: acc.Pieces().Total}, func() func() {
-		start := e.cfg.Host.Now()
 		res, err := e.openSums(acc, t.Open, h)
-		if res != nil {
-			res.nanos = int64(e.cfg.Host.Now().Sub(start))
-		}
 		return func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -265,16 +263,10 @@ func (e *Engine) applyMean(res *result, mean []float64, h head) error {
 		return err
 	}
 	opt := optimizer.New(e.cfg.Plan.Optimizer(), len(mean))
-	if h.optimizer != (secagg.Digest{}) && opt.Size() > 0 {
-		r, err := e.cfg.Store.Blobs.Open(store.Digest(h.optimizer))
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if r.Size() == opt.Size() { // a resumed run may have changed its optimiser
-			if err := opt.Read(r); err != nil {
-				return err
-			}
+	// Under a changed plan another optimiser begins with moments of its own.
+	if h.optimizer != (secagg.Digest{}) && h.moments == e.cfg.Plan.Optimizer().Name {
+		if err := e.readBlob(h.optimizer, opt.Read); err != nil {
+			return fmt.Errorf("moments of the optimiser: %w", err)
 		}
 	}
 	opt.Apply(model.Values(), mean)
@@ -354,12 +346,12 @@ func (e *Engine) writeBlob(write func(io.Writer) error) (secagg.Digest, int64, e
 func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
 	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.cfg.Plan.Invited(),
 		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: out.Culprits,
-		Members: out.Survivors, UploadBytes: e.bytes, Parent: e.set.Model, Model: model, AddNanos: int64(e.addTime)}
+		Members: out.Survivors, UploadBytes: e.bytes, Parent: e.set.Model, Model: model}
 	for _, b := range out.Survivors {
 		r.Survivors += len(b)
 	}
 	if p := e.pending; out.Released && p != nil {
-		r.Weight, r.UpdateNorm, r.Evaluation, r.OpenNanos = p.weight, p.norm, p.evaluation, p.nanos
+		r.Weight, r.UpdateNorm, r.Evaluation = p.weight, p.norm, p.evaluation
 	}
 	return r
 }

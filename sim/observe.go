@@ -12,9 +12,10 @@ import (
 	"github.com/choir-fl/choir/tensor"
 )
 
-// violate records that an invariant was broken; the run stops.
+// violate records that an invariant was broken; the run stops. It may be called
+// from a worker.
 func (s *simulation) violate(format string, args ...any) {
-	s.violations = append(s.violations, fmt.Sprintf(format, args...))
+	s.violation.CompareAndSwap(nil, ptr(fmt.Sprintf(format, args...)))
 }
 
 // refused records a refusal that no honest party should meet.

@@ -123,8 +123,8 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 			f.RoundsFailed++
 		}
 	}
-	if len(s.violations) > 0 {
-		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, s.violations[0])
+	if v := s.violation.Load(); v != nil {
+		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, *v)
 	}
 	st := s.engine.State()
 	f.ModelDigest, f.Status, f.Reason = st.Model.String(), st.Status.String(), st.Reason

@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/choir-fl/choir/client"
@@ -96,12 +97,12 @@ type simulation struct {
 	witness   *witness
 	authority ed25519.PrivateKey
 
-	attempt    attempt // under way
-	rounds     []Round
-	evals      []chan evaluation
-	crashes    int // coordinator crashes that have happened
-	violations []string
-	wake       int
+	attempt   attempt // under way
+	rounds    []Round
+	evals     []chan evaluation
+	crashes   int                    // coordinator crashes that have happened
+	violation atomic.Pointer[string] // the first broken invariant
+	wake      int
 }
 
 // attempt collects what the report needs of the attempt under way.
@@ -129,7 +130,7 @@ func Run(cfg Config) (Result, error) {
 	if err := s.start(); err != nil {
 		return Result{}, err
 	}
-	for s.running() && len(s.violations) == 0 {
+	for s.running() && s.violation.Load() == nil {
 		if !s.world.next() {
 			return Result{}, errors.New("simulation stalled: no event is left and the run is not over")
 		}
@@ -142,7 +143,7 @@ func Run(cfg Config) (Result, error) {
 // drain lets the clients hear that the last round is over.
 func (s *simulation) drain() {
 	end := s.world.now.Add(10 * s.network.Retry)
-	for len(s.violations) == 0 && len(s.world.events) > 0 && s.world.events[0].at.Before(end) &&
+	for s.violation.Load() == nil && len(s.world.events) > 0 && s.world.events[0].at.Before(end) &&
 		slices.ContainsFunc(s.parties, func(d *device) bool { return d.p != nil }) {
 		s.world.next()
 	}

@@ -53,12 +53,6 @@ func Parse(name string, r io.Reader) (Literal, error) {
 	return l, nil
 }
 
-// Format writes the plan as YAML that Parse reads back.
-func (l Literal) Format() (string, error) {
-	b, err := yaml.Marshal(l)
-	return string(b), err
-}
-
 // file is a plan file that is being read.
 type file struct{ name string }
 

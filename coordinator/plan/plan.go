@@ -132,32 +132,41 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	c.unless(l.Rounds.Count >= 1 && l.Rounds.Count <= 1_000_000, "rounds.count", "%d is not in 1..1000000", l.Rounds.Count)
 	c.unless(l.Rounds.Attempts >= 1 && l.Rounds.Attempts <= 8, "rounds.attempts", "%d is not in 1..8", l.Rounds.Attempts)
 	checkCohort(c, l.Cohort)
+	counted := len(c.errs) == 0 // what follows from the numbers so far makes sense
 	checkDeadlines(c, l.Deadlines)
+	checkTraining(c, l.Training)
+	c.unless(l.Aggregation.Denominator == string(secagg.DenominatorWeights) || l.Aggregation.Denominator == string(secagg.DenominatorFixed),
+		"aggregation.denominator", "%q is neither weights nor fixed", l.Aggregation.Denominator)
 	c.unless(l.Aggregation.Rule == "mean", "aggregation.rule", "%q is not known to this version; known: mean", l.Aggregation.Rule)
 	c.unless(l.Stop.Accuracy >= 0 && l.Stop.Accuracy <= 1, "stop.accuracy", "%v is not in [0,1]", l.Stop.Accuracy)
 	c.unless(l.Stop.Patience >= 0, "stop.patience", "%d is negative", l.Stop.Patience)
 	c.unless(l.Evaluation.Clients || (l.Stop.Accuracy == 0 && l.Stop.Patience == 0), "stop", "accuracy and patience need evaluation.clients")
 	checkPrivacy(c, l.Privacy)
 
-	p := Plan{literal: l}
-	p.checkScheme(c, schemes)
+	p := Plan{}
 	var err error
-	o := l.Optimizer
-	p.optimizer, err = optimizer.Spec{Name: o.Name, LearningRate: o.LearningRate, Momentum: o.Momentum,
-		Beta1: o.Beta1, Beta2: o.Beta2, Tau: o.Tau}.Check()
-	c.unless(err == nil, "optimizer", "%w", err)
-	p.checkTerms(c)
+	if p.optimizer, err = optimizer.Spec(l.Optimizer).Check(); err != nil {
+		c.refuse("optimizer", "%w", err)
+	}
+	l.Optimizer = Optimizer(p.optimizer)
+	p.literal = l
+	p.checkScheme(c, schemes, counted)
+	p.checkTerms(c, counted)
 	if len(c.errs) > 0 {
 		return Plan{}, errors.Join(c.errs...)
 	}
-	p.rest = l.rest(p.optimizer)
+	p.rest = l.rest()
 	return p, nil
 }
 
 func checkCohort(c *checker, k Cohort) {
 	c.unless(k.Size >= 1 && k.Size <= secagg.MaxRoster, "cohort.size", "%d is not in 1..%d", k.Size, secagg.MaxRoster)
-	c.unless(k.Minimum >= 1 && k.Minimum <= k.Size, "cohort.minimum", "%d is not in 1..size (%d)", k.Minimum, k.Size)
-	c.unless(k.OverSelection >= 1 && k.OverSelection <= 10, "cohort.over_selection", "%v is not in [1,10]", k.OverSelection)
+	c.unless(k.Minimum >= 1 && k.Minimum <= max(k.Size, 1), "cohort.minimum", "%d is not in 1..size (%d)", k.Minimum, k.Size)
+	if !(k.OverSelection >= 1 && k.OverSelection <= 10) {
+		c.refuse("cohort.over_selection", "%v is not in [1,10]", k.OverSelection)
+	} else if n := invited(k); k.Size <= secagg.MaxRoster && n > secagg.MaxRoster {
+		c.refuse("cohort.over_selection", "%v invites %d clients, more than %d", k.OverSelection, n, secagg.MaxRoster)
+	}
 	s := Selection(k.Selection)
 	c.unless(s == SelectUniform || s == SelectCheckIn, "cohort.selection", "%q is neither uniform nor check-in", k.Selection)
 }
@@ -171,6 +180,18 @@ func checkDeadlines(c *checker, d Deadlines) {
 	}
 }
 
+func checkTraining(c *checker, t Training) {
+	for _, x := range []struct {
+		key   string
+		count int
+	}{{"epochs", t.Epochs}, {"batch_size", t.BatchSize}, {"weight_cap", t.WeightCap}} {
+		c.unless(x.count >= 0 && x.count <= math.MaxInt32, "training."+x.key, "%d is not in 0..%d", x.count, math.MaxInt32)
+	}
+	c.unless(t.LearningRate >= 0 && t.LearningRate <= math.MaxFloat64, "training.learning_rate", "%v is negative or no number", t.LearningRate)
+	c.unless(t.Momentum >= 0 && t.Momentum < 1, "training.momentum", "%v is not in [0,1)", t.Momentum)
+	c.unless(t.Prox >= 0 && t.Prox <= math.MaxFloat64, "training.prox", "%v is negative or no number", t.Prox)
+}
+
 func checkPrivacy(c *checker, p Privacy) {
 	switch p.Mode {
 	case string(secagg.PrivacyNone):
@@ -182,7 +203,9 @@ func checkPrivacy(c *checker, p Privacy) {
 	}
 }
 
-func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme) {
+// checkScheme finds the scheme and, if the cohort is counted, lets it judge what it
+// must withstand.
+func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, counted bool) {
 	s := p.literal.Scheme
 	names := ""
 	for _, candidate := range schemes {
@@ -201,8 +224,11 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme) {
 	}{{"corrupt", s.Corrupt}, {"dropout", s.Dropout}} {
 		if !(x.share >= 0 && x.share < 1) {
 			c.refuse("scheme."+x.key, "%v is not in [0,1)", x.share)
-			return
+			counted = false
 		}
+	}
+	if !counted {
+		return
 	}
 	closeAt := 0
 	if p.CloseEarly() {
@@ -218,7 +244,9 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme) {
 
 func perMillion(share float64) int { return int(math.Round(share * 1e6)) }
 
-func (p *Plan) checkTerms(c *checker) {
+// checkTerms makes what the clients see of the plan. If the cohort is not counted,
+// the encoding is judged for one client.
+func (p *Plan) checkTerms(c *checker, counted bool) {
 	l := p.literal
 	specs := make([]tensor.Spec, len(l.Model.Tensors))
 	for i, t := range l.Model.Tensors {
@@ -237,7 +265,11 @@ func (p *Plan) checkTerms(c *checker) {
 		LearningRate: l.Training.LearningRate, Momentum: l.Training.Momentum, Prox: l.Training.Prox, WeightCap: l.Training.WeightCap}
 	t.Denominator = secagg.Denominator(l.Aggregation.Denominator)
 	t.Evaluate = l.Evaluation.Clients
-	spec := field.Spec{Dimension: schema.Total(), Clients: invited(l.Cohort), ClipNorm: l.Encoding.ClipNorm, Bits: l.Encoding.Bits,
+	clients := 1
+	if counted {
+		clients = invited(l.Cohort)
+	}
+	spec := field.Spec{Dimension: schema.Total(), Clients: clients, ClipNorm: l.Encoding.ClipNorm, Bits: l.Encoding.Bits,
 		Range: l.Encoding.Range, Scale: l.Encoding.Scale, WordBits: l.Encoding.WordBits,
 		Extras: []field.Extra{{Name: secagg.ExtraWeight, Bound: secagg.ExtraScale}}}
 	if l.Evaluation.Clients {
@@ -251,14 +283,15 @@ func (p *Plan) checkTerms(c *checker) {
 	}
 	t.Encoding = p.quantizer.Spec()
 	if len(c.errs) == 0 {
-		if err := t.Check(); err != nil {
+		// What a client could not decode must not become a plan.
+		if _, err := secagg.DecodeTerms(t.Encode()); err != nil {
 			c.refuse("plan", "%w", err)
 		}
 	}
 }
 
 // rest digests, by field number, what the clients' terms do not hold.
-func (l Literal) rest(o optimizer.Spec) secagg.Digest {
+func (l Literal) rest() secagg.Digest {
 	var e secagg.Encoder
 	e.Uint(1, uint64(l.Cohort.Size))
 	e.Float(2, l.Cohort.OverSelection)
@@ -273,6 +306,7 @@ func (l Literal) rest(o optimizer.Spec) secagg.Digest {
 	e.Bool(11, l.Devices.Idle)
 	e.String(12, l.Aggregation.Rule)
 	e.Message(13, func(e *secagg.Encoder) {
+		o := l.Optimizer
 		e.String(1, o.Name)
 		e.Float(2, o.LearningRate)
 		e.Float(3, o.Momentum)
