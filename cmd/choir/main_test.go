@@ -166,7 +166,7 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 			lines: [][]string{{fmt.Sprintf("plan.yaml:%d:", lineOf(t, "  upload: 30m")), "soon"}}},
 		"contradictions": {args: []string{"plan", "check", "plan.yaml"}, code: 3,
 			plan:  startingPlanWith(t, "minimum: 24", "minimum: 41", "trust_coordinator: true", "trust_coordinator: false", "attempts: 3", "attempts: 9", "bits: 18", "bits: 32"),
-			lines: [][]string{{"rounds.attempts", "9"}, {"cohort.minimum", "41"}, {"privacy", "trust_coordinator"}, {"scheme"}, {"encoding", "Bits = 32"}}},
+			lines: [][]string{{"rounds.attempts", "9"}, {"cohort.minimum", "41"}, {"privacy", "trust_coordinator"}, {"encoding", "Bits = 32"}}},
 		"several faults of one key": {args: []string{"plan", "explain", "plan.yaml"}, code: 3,
 			plan:  startingPlanWith(t, "clip_norm: 8", "clip_norm: -8", "bits: 18", "bits: 2"),
 			lines: [][]string{{"encoding", "ClipNorm = -8"}, {"encoding", "Bits = 2"}}},

@@ -27,7 +27,7 @@ var ErrSyntax = fault.New(fault.Usage, "plan/syntax", "plan cannot be read", "co
 
 // maxPlan is the largest plan file in bytes: some thousands of tensors. The YAML
 // parser can take time with the square of the length, so it is not larger.
-const maxPlan = 256 << 10
+const maxPlan = 1 << 20
 
 // Parse reads a plan in strict YAML; an error names the line. Refused are a key that
 // is unknown or stands twice, a value of another type than the key's (1.5 or "5" for

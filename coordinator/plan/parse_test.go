@@ -65,7 +65,7 @@ func TestFileThatIsNoPlanIsRefusedWithLineAndKey(t *testing.T) {
 		"explicit key":                 {"? job\n: x\n", "is not used in plans"},
 		"directive":                    {"%YAML 1.2\n---\njob: x\n", "is not used in plans"},
 		"not UTF-8":                    {"job: \xff\n", "not UTF-8"},
-		"longer than a plan":           {"#" + strings.Repeat(" ", 256<<10), "longer than"},
+		"longer than a plan":           {"#" + strings.Repeat(" ", 1<<20), "longer than"},
 		"nested in lists":              {strings.Repeat("- ", 100_000), "nested too deeply"},
 		"nested in brackets":           {strings.Repeat("[", 200_000), "nested too deeply"},
 		"nested in braces":             {strings.Repeat("{a: ", 60_000), "nested too deeply"},
