@@ -6,6 +6,7 @@ package coordinator
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -40,7 +41,8 @@ type Config struct {
 	Plan plan.Plan
 	// Initial is the model that a new run starts from.
 	Initial tensor.Model
-	// Resume lets an existing run go on under a changed plan, from its last model.
+	// Resume lets an existing run go on under a changed plan, from its last model. If
+	// the server optimiser is another one, it begins without moments.
 	Resume    bool
 	Store     *store.Store
 	Host      Host
@@ -231,14 +233,7 @@ func (e *Engine) resume() error {
 	}
 	e.machine = m
 	_, e.added = m.Checkpointed()
-	if s, ok := m.Session(); ok {
-		for _, i := range e.added { // in the checkpoint: their place in the spool is free
-			if err := e.cfg.Store.Spool.Delete(partID(e.set.ID, s.Roster.At(i).ID)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := e.sweep(); err != nil {
+	if err := errors.Join(e.free(e.added), e.sweep()); err != nil {
 		return err
 	}
 	if err := e.makeAccumulator(); err != nil {

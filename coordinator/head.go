@@ -91,6 +91,10 @@ func decodeHead(b []byte) (head, error) {
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}
+	if h.plan == (secagg.Digest{}) || h.model == (secagg.Digest{}) || h.seed == (secagg.Digest{}) || h.round == 0 || h.attempt == 0 ||
+		h.status < Running || h.status > Stopped {
+		return head{}, ErrHead.At("a part without which no run can go on")
+	}
 	return h, nil
 }
 

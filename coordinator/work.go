@@ -90,7 +90,6 @@ func (e *Engine) checkpoint() {
 		return
 	}
 	machine, acc, members := e.machine, e.acc, slices.Clone(e.added)
-	session, _ := machine.Session()
 	e.adding = true
 	e.cfg.Host.Work(Work{Name: "checkpoint", Bytes: e.bytes}, func() func() {
 		blob, _, err := e.writeBlob(acc.Snapshot)
@@ -109,9 +108,7 @@ func (e *Engine) checkpoint() {
 				}
 			} else {
 				e.dirty = 0
-				for _, i := range members[len(had):] {
-					e.fail(e.cfg.Store.Spool.Delete(partID(session.Binding.Round, session.Roster.At(i).ID)))
-				}
+				e.fail(e.free(members[len(had):]))
 				if len(had) > 0 && old != blob {
 					e.fail(e.cfg.Store.Blobs.Delete(store.Digest(old)))
 				}
@@ -121,6 +118,17 @@ func (e *Engine) checkpoint() {
 			}
 		}
 	})
+}
+
+// free deletes the uploads of members that a durable checkpoint holds.
+func (e *Engine) free(members []int) error {
+	session, _ := e.machine.Session()
+	for _, i := range members {
+		if err := e.cfg.Store.Spool.Delete(partID(e.set.ID, session.Roster.At(i).ID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add adds a verified upload to its bucket.

@@ -261,3 +261,32 @@ func TestTermsOfAPlanAreThoseThatTheClientsDecode(t *testing.T) {
 	require.Equal(t, p.Digest(), back.PlanDigest(p.Rest()))
 	require.False(t, errors.Is(err, plan.ErrContradiction))
 }
+
+func TestPlanSaysWhatWasWritten(t *testing.T) {
+	l := sound()
+	l.Cohort = plan.Cohort{Size: 30, Minimum: 12, OverSelection: 1.21, Selection: "check-in"}
+	l.Scheme.Name = "plain"
+	l.Devices, l.Stop = plan.Devices{Charging: true}, plan.Stop{Patience: 4}
+	l.Deadlines.Exchange = 0
+	p, err := checkPlan(l)
+	require.NoError(t, err)
+	require.Equal(t, "demonstration", p.Job())
+	require.Equal(t, l.Rounds.Count, p.Rounds())
+	require.Equal(t, l.Rounds.Attempts, p.Attempts())
+	require.Equal(t, []int{30, 37, 12}, []int{p.CohortSize(), p.Invited(), p.Minimum()}, "36.3 clients are 37")
+	require.True(t, p.CloseEarly())
+	require.Equal(t, plan.SelectCheckIn, p.Selection())
+	require.Equal(t, l.Devices, p.Devices())
+	require.Equal(t, l.Stop, p.Stop())
+	require.Equal(t, plan.Deadlines{Admission: time.Minute, Exchange: time.Minute, Upload: 30 * time.Minute}, p.Deadlines())
+	require.Equal(t, "plain", p.Scheme().Name())
+	require.Equal(t, "fedavg", p.Optimizer().Name)
+	require.Equal(t, 1.0, p.Literal().Optimizer.LearningRate, "defaults are filled in")
+	require.Equal(t, 37, p.Terms().Encoding.Clients)
+	require.Equal(t, p.Quantizer().Spec(), p.Terms().Encoding)
+
+	l.Cohort.OverSelection = 1
+	p, err = checkPlan(l)
+	require.NoError(t, err)
+	require.False(t, p.CloseEarly())
+}

@@ -1,13 +1,13 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +25,7 @@ import (
 // ErrSyntax is a plan file that cannot be read as one.
 var ErrSyntax = fault.New(fault.Usage, "plan/syntax", "plan cannot be read", "correct the file")
 
-// maxPlan is the largest plan file in bytes: some thousands of tensors. The YAML
-// parser can take time with the square of the length, so it is not larger.
+// maxPlan is the largest plan file in bytes: some ten thousand tensors.
 const maxPlan = 1 << 20
 
 // Parse reads a plan in strict YAML; an error names the line. Refused are a key that
@@ -38,8 +37,8 @@ func Parse(name string, r io.Reader) (Literal, error) {
 	if err != nil {
 		return Literal{}, ErrSyntax.At("%s", name).Because(err)
 	}
-	if len(b) > maxPlan || !utf8.Valid(b) {
-		return Literal{}, ErrSyntax.At("%s", name).Because(fmt.Errorf("longer than %d bytes, or not UTF-8", maxPlan))
+	if len(b) > maxPlan || !utf8.Valid(b) || bytes.Count(b, []byte{'\t'}) > maxTabs {
+		return Literal{}, ErrSyntax.At("%s", name).Because(fmt.Errorf("longer than %d bytes, not UTF-8, or more than %d tabs", maxPlan, maxTabs))
 	}
 	f := file{name}
 	body, err := f.parse(string(b))
@@ -78,50 +77,6 @@ func (f file) parse(text string) (ast.Node, error) {
 		return nil, f.refuse(1, "there is nothing in it")
 	}
 	return parsed.Docs[0].Body, nil
-}
-
-// The deepest nesting of a plan: model, tensors, one tensor, its shape.
-const (
-	maxFlow   = 8  // brackets within each other
-	maxColumn = 64 // where a line may begin
-	maxInside = 3  // collections that begin on one line, or between brackets and commas
-)
-
-// checkForm refuses nesting beyond that of plans, into which the parser would
-// recurse until the memory is exhausted, and what plans do not use.
-func (f file) checkForm(tokens token.Tokens) error {
-	flow, line, inside := 0, 0, 0
-	for i, t := range tokens {
-		if t.Position.Line != line {
-			line = t.Position.Line
-			if flow == 0 {
-				inside = 0
-				if t.Type != token.CommentType && t.Position.Column > maxColumn {
-					return f.refuse(line, "indented by more than %d", maxColumn)
-				}
-			}
-		}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow, inside = flow+1, 0
-		case token.SequenceEndType, token.MappingEndType:
-			flow, inside = max(flow-1, 0), 0
-		case token.CollectEntryType:
-			inside = 0
-		case token.SequenceEntryType, token.MappingValueType:
-			inside++
-		case token.DocumentHeaderType:
-			if slices.ContainsFunc(tokens[:i], func(t *token.Token) bool { return t.Type != token.CommentType }) {
-				return f.refuse(line, "a second document begins")
-			}
-		case token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType, token.DirectiveType, token.DocumentEndType:
-			return f.refuse(line, "%.40q is not used in plans", t.Value)
-		}
-		if flow > maxFlow || inside > maxInside {
-			return f.refuse(line, "nested too deeply")
-		}
-	}
-	return nil
 }
 
 // fill sets v to what a node says. key is where the node stands.

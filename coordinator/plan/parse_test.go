@@ -21,58 +21,63 @@ func parse(text string) (plan.Literal, error) {
 
 func TestFileThatIsNoPlanIsRefusedWithLineAndKey(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
-		"empty":                        {"", "plan.yaml:1: plan cannot be read (there is nothing in it)"},
-		"a comment alone":              {"# plan\n", "plan.yaml:1:"},
-		"a word":                       {"plan", "plan.yaml:1:"},
-		"a list":                       {"- job: x\n", "plan.yaml:1:"},
-		"unknown key":                  {"job: x\nrunds: 3\n", `plan.yaml:2: plan cannot be read (key "runds" is unknown)`},
-		"unknown key within":           {"job: x\ncohort:\n  size: 3\n  minimun: 3\n", `plan.yaml:4: plan cannot be read (key "cohort.minimun" is unknown)`},
-		"key in capitals":              {"Job: x\n", `key "Job" is unknown`},
-		"key twice":                    {"job: x\nschema: y\njob: z\n", "plan.yaml:3:"},
-		"second document":              {"job: x\n---\njob: y\n", "plan.yaml:2: plan cannot be read (a second document begins)"},
-		"end of document":              {"job: x\n...\njob: y\n", "plan.yaml:2:"},
-		"fraction for an integer":      {"job: x\ncohort:\n  size: 1.5\n", `plan.yaml:3: plan cannot be read (cohort.size: "1.5" is not an integer`},
-		"power for an integer":         {"cohort: {size: 1e3}\n", `cohort.size: "1e3" is not an integer`},
-		"text for an integer":          {"cohort: {size: \"5\"}\n", `cohort.size: "5" is not an integer`},
-		"octal, of the old kind":       {"cohort: {size: 012}\n", `cohort.size: "012" is not an integer`},
-		"octal, of the new kind":       {"cohort: {size: 0o12}\n", "cohort.size"},
-		"hexadecimal":                  {"encoding: {clip_norm: 0x10}\n", "encoding.clip_norm"},
-		"underscores":                  {"encoding: {clip_norm: 1_000}\n", "encoding.clip_norm"},
-		"integer beyond 64 bits":       {"cohort: {size: 99999999999999999999}\n", "cohort.size"},
-		"not a number":                 {"stop: {accuracy: .nan}\n", "stop.accuracy"},
-		"infinity":                     {"stop: {accuracy: -.inf}\n", "stop.accuracy"},
-		"number beyond 64 bits":        {"stop: {accuracy: 1e999}\n", "stop.accuracy"},
-		"number for text":              {"job: 123\n", `job: "123" is not text: put it in quotes`},
-		"truth for text":               {"job: true\n", `job: "true" is not text`},
-		"yes for true":                 {"privacy: {trust_coordinator: yes}\n", `privacy.trust_coordinator: "yes" is not true or false`},
-		"text for true":                {"privacy: {trust_coordinator: 'true'}\n", "privacy.trust_coordinator"},
-		"number for true":              {"privacy: {trust_coordinator: 1}\n", "privacy.trust_coordinator"},
-		"duration without a unit":      {"deadlines:\n  admission: 30\n", `plan.yaml:2: plan cannot be read (deadlines.admission: "30" is not a duration such as 30s)`},
-		"duration of an unknown unit":  {"deadlines: {upload: 3 weeks}\n", "deadlines.upload"},
-		"key without a value":          {"job: x\nmodel:\n", "plan.yaml:2: plan cannot be read (model has no value)"},
-		"null":                         {"job: ~\n", "job has no value"},
-		"value where keys belong":      {"job: x\nmodel: mlp\n", "plan.yaml:2:"},
-		"keys where a value belongs":   {"job:\n  name: x\n", "job: a single value is expected"},
-		"list where a value belongs":   {"job: [x]\n", "job: a single value is expected"},
-		"value where a list belongs":   {"model:\n  tensors: x\n", "model.tensors is not a list"},
-		"wrong item of a list":         {"model:\n  tensors:\n  - name: a\n    shape: [1, x]\n", "plan.yaml:4: plan cannot be read (model.tensors[0].shape[1]:"},
-		"tab for indentation":          {"model:\n\tarchitecture: x\n", "plan.yaml:2:"},
-		"bracket left open":            {"model:\n  tensors: [\n", "plan.yaml:2:"},
-		"quote left open":              {"job: \"x\n", "plan.yaml:1:"},
-		"anchor and alias":             {"job: &x a\nschema: *x\n", "is not used in plans"},
-		"tag":                          {"job: !!str x\n", "is not used in plans"},
-		"merge":                        {"<<: {job: x}\n", "is not used in plans"},
-		"explicit key":                 {"? job\n: x\n", "is not used in plans"},
-		"directive":                    {"%YAML 1.2\n---\njob: x\n", "is not used in plans"},
-		"not UTF-8":                    {"job: \xff\n", "not UTF-8"},
-		"longer than a plan":           {"#" + strings.Repeat(" ", 1<<20), "longer than"},
-		"nested in lists":              {strings.Repeat("- ", 100_000), "nested too deeply"},
-		"nested in brackets":           {strings.Repeat("[", 200_000), "nested too deeply"},
-		"nested in braces":             {strings.Repeat("{a: ", 60_000), "nested too deeply"},
-		"nested in both":               {"a: " + strings.Repeat("[a: ", 60_000), "nested too deeply"},
-		"lists in brackets":            {"[" + strings.Repeat("- ", 100_000), "nested too deeply"},
-		"nested by indentation":        {nestedKeys(300), "indented by more than 64"},
-		"nested by lists on new lines": {nestedLists(300), "indented by more than 64"},
+		"empty":                       {"", "plan.yaml:1: plan cannot be read (there is nothing in it)"},
+		"a comment alone":             {"# plan\n", "plan.yaml:1:"},
+		"a word":                      {"plan", "plan.yaml:1:"},
+		"a list":                      {"- job: x\n", "plan.yaml:1:"},
+		"unknown key":                 {"job: x\nrunds: 3\n", `plan.yaml:2: plan cannot be read (key "runds" is unknown)`},
+		"unknown key within":          {"job: x\ncohort:\n  size: 3\n  minimun: 3\n", `plan.yaml:4: plan cannot be read (key "cohort.minimun" is unknown)`},
+		"key in capitals":             {"Job: x\n", `key "Job" is unknown`},
+		"key twice":                   {"job: x\nschema: y\njob: z\n", "plan.yaml:3:"},
+		"second document":             {"job: x\n---\njob: y\n", "plan.yaml:2: plan cannot be read (a second document begins)"},
+		"end of document":             {"job: x\n...\njob: y\n", "plan.yaml:2:"},
+		"fraction for an integer":     {"job: x\ncohort:\n  size: 1.5\n", `plan.yaml:3: plan cannot be read (cohort.size: "1.5" is not an integer`},
+		"power for an integer":        {"cohort: {size: 1e3}\n", `cohort.size: "1e3" is not an integer`},
+		"text for an integer":         {"cohort: {size: \"5\"}\n", `cohort.size: "5" is not an integer`},
+		"octal, of the old kind":      {"cohort: {size: 012}\n", `cohort.size: "012" is not an integer`},
+		"octal, of the new kind":      {"cohort: {size: 0o12}\n", "cohort.size"},
+		"hexadecimal":                 {"encoding: {clip_norm: 0x10}\n", "encoding.clip_norm"},
+		"underscores":                 {"encoding: {clip_norm: 1_000}\n", "encoding.clip_norm"},
+		"integer beyond 64 bits":      {"cohort: {size: 99999999999999999999}\n", "cohort.size"},
+		"not a number":                {"stop: {accuracy: .nan}\n", "stop.accuracy"},
+		"infinity":                    {"stop: {accuracy: -.inf}\n", "stop.accuracy"},
+		"number beyond 64 bits":       {"stop: {accuracy: 1e999}\n", "stop.accuracy"},
+		"number for text":             {"job: 123\n", `job: "123" is not text: put it in quotes`},
+		"truth for text":              {"job: true\n", `job: "true" is not text`},
+		"yes for true":                {"privacy: {trust_coordinator: yes}\n", `privacy.trust_coordinator: "yes" is not true or false`},
+		"text for true":               {"privacy: {trust_coordinator: 'true'}\n", "privacy.trust_coordinator"},
+		"number for true":             {"privacy: {trust_coordinator: 1}\n", "privacy.trust_coordinator"},
+		"duration without a unit":     {"deadlines:\n  admission: 30\n", `plan.yaml:2: plan cannot be read (deadlines.admission: "30" is not a duration such as 30s)`},
+		"duration of an unknown unit": {"deadlines: {upload: 3 weeks}\n", "deadlines.upload"},
+		"key without a value":         {"job: x\nmodel:\n", "plan.yaml:2: plan cannot be read (model has no value)"},
+		"null":                        {"job: ~\n", "job has no value"},
+		"value where keys belong":     {"job: x\nmodel: mlp\n", "plan.yaml:2:"},
+		"keys where a value belongs":  {"job:\n  name: x\n", "job: a single value is expected"},
+		"list where a value belongs":  {"job: [x]\n", "job: a single value is expected"},
+		"value where a list belongs":  {"model:\n  tensors: x\n", "model.tensors is not a list"},
+		"wrong item of a list":        {"model:\n  tensors:\n  - name: a\n    shape: [1, x]\n", "plan.yaml:4: plan cannot be read (model.tensors[0].shape[1]:"},
+		"tab for indentation":         {"model:\n\tarchitecture: x\n", "plan.yaml:2:"},
+		"bracket left open":           {"model:\n  tensors: [\n", "plan.yaml:2:"},
+		"quote left open":             {"job: \"x\n", "plan.yaml:1:"},
+		"anchor and alias":            {"job: &x a\nschema: *x\n", "not used in plans"},
+		"tag":                         {"job: !!str x\n", "not used in plans"},
+		"merge":                       {"<<: {job: x}\n", "not used in plans"},
+		"explicit key":                {"? job\n: x\n", "not used in plans"},
+		"directive":                   {"%YAML 1.2\n---\njob: x\n", "not used in plans"},
+		"not UTF-8":                   {"job: \xff\n", "not UTF-8"},
+		"longer than a plan":          {"#" + strings.Repeat(" ", 1<<20), "longer than"},
+		"nested in lists":             {strings.Repeat("- ", 100_000), "nested too deeply"},
+		"nested in brackets":          {strings.Repeat("[", 200_000), "nested too deeply"},
+		"nested in braces":            {strings.Repeat("{a: ", 60_000), "nested too deeply"},
+		"nested in both":              {"a: " + strings.Repeat("[a: ", 60_000), "nested too deeply"},
+		"lists in brackets":           {"[" + strings.Repeat("-\n, ", 100_000), "a dash stands within brackets"},
+		"keys without end":            {numbered("k%d: 1\n", 300), "plan.yaml:257: plan cannot be read (too many keys)"},
+		"keys in braces without end":  {"{" + numbered("k%d, ", 300), "too many keys"},
+		"keys after short values":     {numbered("k%d:\n  a: []\n", 300), "too many keys"},
+		"entries without a value":     {"job:\n" + strings.Repeat("-\n", 300_000), "plan.yaml:3: plan cannot be read (an entry before it has no value)"},
+		"values side by side":         {strings.Repeat("'a' ", 200_000), "a value follows another"},
+		"tabs without end":            {strings.Repeat("\"\t", 300_000), "more than 256 tabs"},
+		"nested by indentation":       {nestedKeys(300), "indented too far"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := parse(c.text)
@@ -85,18 +90,18 @@ func TestFileThatIsNoPlanIsRefusedWithLineAndKey(t *testing.T) {
 	}
 }
 
-func nestedKeys(n int) string {
+func numbered(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "%sa:\n", strings.Repeat(" ", i))
+		fmt.Fprintf(&b, format, i)
 	}
 	return b.String()
 }
 
-func nestedLists(n int) string {
+func nestedKeys(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "%s-\n", strings.Repeat(" ", i))
+		fmt.Fprintf(&b, "%sa:\n", strings.Repeat(" ", i))
 	}
 	return b.String()
 }
@@ -250,4 +255,21 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, l, back, again)
 		_, _ = l.Check(plain.Scheme{}) // refused or not, never a panic
 	})
+}
+
+func TestPlanOfThousandsOfTensorsIsRead(t *testing.T) {
+	l := sound()
+	l.Model.Tensors = nil
+	for i := range 3000 {
+		l.Model.Tensors = append(l.Model.Tensors, plan.Tensor{Name: fmt.Sprintf("layer.%d/weight", i), Shape: []int{i + 1, 2}})
+	}
+	file, err := l.Format()
+	require.NoError(t, err)
+	back, err := parse(file)
+	require.NoError(t, err)
+	require.Equal(t, l, back)
+	block := strings.NewReplacer(" [", "\n        - ", ", ", "\n        - ", "]", "").Replace(file)
+	back, err = parse(block)
+	require.NoError(t, err)
+	require.Equal(t, l, back)
 }

@@ -73,3 +73,45 @@ func TestUploadAfterTheCutIsNotInTheSum(t *testing.T) {
 	require.ErrorIs(t, a.Control.Receive(2, late), secagg.ErrPhase)
 	require.Equal(t, [][]int{{0, 1}}, a.Control.Survivors())
 }
+
+func TestTooFewSurvivorsOpenNothing(t *testing.T) {
+	s, c := session(t) // a minimum of two
+	for left := range 4 {
+		a := secaggtest.NewAttempt(t, Scheme{}, s, c, 1)
+		a.Leaves = func(_ secagg.Phase, member int) bool { return member >= left }
+		err := a.RunTo(secagg.PhaseOpen)
+		if left < 2 {
+			require.ErrorIs(t, err, secagg.ErrTooFew)
+			_, err = a.Control.Opening()
+			require.ErrorIs(t, err, secagg.ErrPhase)
+			continue
+		}
+		require.NoError(t, err)
+	}
+}
+
+func TestOnlyTheOneInstructionIsFollowed(t *testing.T) {
+	s, c := session(t)
+	p, err := Scheme{}.NewParty(s, 0, c.Keys[0], nil)
+	require.NoError(t, err)
+	for _, other := range []string{"", "uploa", "upload ", "agree"} {
+		_, err := p.Step([]byte(other))
+		require.ErrorIs(t, err, secagg.ErrPhase, "%q", other)
+	}
+	reply, err := p.Step(instruction)
+	require.NoError(t, err)
+	require.True(t, reply.Seal)
+}
+
+func TestFirstUploadOfAMemberStands(t *testing.T) {
+	s, c := session(t)
+	control, err := Scheme{}.NewControl(s)
+	require.NoError(t, err)
+	sign := func(content string) []byte {
+		return secagg.SignCommit(c.Keys[1], s.Context, secagg.Commit{Content: secagg.Hash(content), Size: piecesOf(s).Total})
+	}
+	require.NoError(t, control.Receive(1, sign("first")))
+	require.NoError(t, control.Receive(1, sign("first")), "repeated")
+	require.ErrorIs(t, control.Receive(1, sign("second")), secagg.ErrRepeated)
+	require.Equal(t, []int{0, 2}, control.Waiting())
+}
