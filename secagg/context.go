@@ -57,6 +57,11 @@ type Binding struct {
 	Scheme    string
 	// Parameters are the scheme's own, in its canonical encoding.
 	Parameters []byte
+	// Within is the context of the whole attempt, in the binding of a part of it
+	// that is one bucket; zero otherwise.
+	Within Digest
+	// Fallback is set in an attempt that opens buckets because the sum was spoiled.
+	Fallback bool
 }
 
 // Context digests a binding (DESIGN section 4). Every signature, associated data,
@@ -71,6 +76,8 @@ func (b Binding) Context() Digest {
 	e.Digest(5, b.Committee)
 	e.String(6, b.Scheme)
 	e.Bytes(7, b.Parameters)
+	e.Digest(8, b.Within)
+	e.Bool(9, b.Fallback)
 	return Hash("choir context/1", e.Encoded())
 }
 

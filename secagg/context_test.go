@@ -16,18 +16,20 @@ func sampleBinding() Binding {
 func TestContextChangesWithEachPartOfTheBinding(t *testing.T) {
 	seen := map[Digest]string{sampleBinding().Context(): "sample"}
 	for name, change := range map[string]func(*Binding){
-		"job":              func(b *Binding) { b.Round.Job = "other" },
-		"round":            func(b *Binding) { b.Round.Round++ },
-		"attempt":          func(b *Binding) { b.Round.Attempt++ },
-		"round as attempt": func(b *Binding) { b.Round.Round, b.Round.Attempt = b.Round.Attempt, b.Round.Round },
-		"plan":             func(b *Binding) { b.Plan[0] ^= 1 },
-		"model":            func(b *Binding) { b.Model[31] ^= 1 },
-		"roster":           func(b *Binding) { b.Roster[5] ^= 1 },
-		"committee":        func(b *Binding) { b.Committee[0] = 1 },
-		"scheme":           func(b *Binding) { b.Scheme = "plain" },
-		"parameters":       func(b *Binding) { b.Parameters = []byte{1, 2} },
-		"no parameters":    func(b *Binding) { b.Parameters = nil },
-		"model as plan":    func(b *Binding) { b.Plan, b.Model = b.Model, b.Plan },
+		"job":                func(b *Binding) { b.Round.Job = "other" },
+		"round":              func(b *Binding) { b.Round.Round++ },
+		"attempt":            func(b *Binding) { b.Round.Attempt++ },
+		"round as attempt":   func(b *Binding) { b.Round.Round, b.Round.Attempt = b.Round.Attempt, b.Round.Round },
+		"plan":               func(b *Binding) { b.Plan[0] ^= 1 },
+		"model":              func(b *Binding) { b.Model[31] ^= 1 },
+		"roster":             func(b *Binding) { b.Roster[5] ^= 1 },
+		"committee":          func(b *Binding) { b.Committee[0] = 1 },
+		"scheme":             func(b *Binding) { b.Scheme = "plain" },
+		"parameters":         func(b *Binding) { b.Parameters = []byte{1, 2} },
+		"no parameters":      func(b *Binding) { b.Parameters = nil },
+		"part of an attempt": func(b *Binding) { b.Within[0] = 1 },
+		"fallback":           func(b *Binding) { b.Fallback = true },
+		"model as plan":      func(b *Binding) { b.Plan, b.Model = b.Model, b.Plan },
 	} {
 		b := sampleBinding()
 		change(&b)

@@ -68,7 +68,9 @@ func FuzzDecodeRoster(f *testing.F) {
 }
 
 func FuzzDecodeTerms(f *testing.F) {
-	f.Add(sampleTask(f).Terms.Encode())
+	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f)} {
+		f.Add(task.Terms.Encode())
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if terms, err := DecodeTerms(b); err == nil {
 			requireSame(t, b, terms.Encode())
@@ -78,18 +80,20 @@ func FuzzDecodeTerms(f *testing.F) {
 }
 
 func FuzzDecodeTask(f *testing.F) {
-	f.Add(sampleTask(f).Encode())
+	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f)} {
+		f.Add(task.Encode())
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if task, err := DecodeTask(b); err == nil {
 			requireSame(t, b, task.Encode())
-			_, err := task.Session(sampleRoster(t))
+			_, err := task.Session(sampleRoster(t), make(Announcements, task.Terms.Committee.Len()))
 			require.NoError(t, err, "what a client decoded it can take part in")
 		}
 	})
 }
 
 func FuzzDecodeEnvelope(f *testing.F) {
-	f.Add(Envelope{Round: RoundID{"job", 1, 2}, Step: 7, Roster: []byte{1}, Body: []byte{2}, Over: true, Completed: true, Reason: "r"}.Encode())
+	f.Add(Envelope{Round: RoundID{"job", 1, 2}, Step: 7, Roster: []byte{1}, Committee: []byte{3}, Body: []byte{2}, Over: true, Completed: true, Reason: "r"}.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := DecodeEnvelope(b); err == nil {
 			requireSame(t, b, m.Encode())
@@ -101,7 +105,9 @@ func FuzzOpenCommit(f *testing.F) {
 	context := Hash("context")
 	alice := enrolled("alice", 2)
 	frame := SignCommit(signer(2), context, Commit{Content: Hash("content"), Size: 1234})
+	detailed := SignCommit(signer(2), context, Commit{Content: Hash("content"), Size: 1234, Detail: []byte("detail")})
 	f.Add(frame)
+	f.Add(detailed)
 	f.Add(Commit{}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		peeked, peekErr := PeekCommit(b)
@@ -112,7 +118,22 @@ func FuzzOpenCommit(f *testing.F) {
 		if c, err := OpenCommit(alice, context, b); err == nil {
 			require.NoError(t, peekErr)
 			require.Equal(t, peeked, c)
-			requireSame(t, b, frame) // one frame has this signature, and nobody can make another
+			// Two frames have these signatures, and nobody can make another; a detail can
+			// be taken away, but not changed.
+			again, sig := c.encode(), []byte(nil)
+			d := NewDecoder(b)
+			d.Bytes(1)
+			sig = d.Bytes(2)
+			var e Encoder
+			e.Bytes(1, again)
+			e.Bytes(2, sig)
+			e.Bytes(3, c.Detail)
+			requireSame(t, b, e.Encoded())
+			whole := frame
+			if c.Bound != (Digest{}) {
+				whole = detailed
+			}
+			require.True(t, bytes.HasPrefix(whole, b))
 		}
 	})
 }

@@ -35,7 +35,7 @@ func goldenTask(t *testing.T) Task {
 	schema, err := tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{12, 4}}, {Name: "b", Shape: []int{4}}})
 	require.NoError(t, err)
 	return Task{Round: RoundID{"job", 3, 2}, Rest: Digest(bytes.Repeat([]byte{2}, 32)), Model: Digest(bytes.Repeat([]byte{1}, 32)), ModelSize: 300,
-		Terms: Terms{Job: "job", Scheme: "pairwise", SchemeParameters: unhex(t, "0102c3500203"+"0493e0"+"040103"), Minimum: 10,
+		Terms: Terms{Job: "job", Scheme: "pairwise", SchemeParameters: unhex(t, "0102c3500203"+"0493e0"+"040103"), Minimum: 10, View: ViewSum,
 			Privacy: PrivacyNone, TrustCoordinator: true,
 			Encoding: field.Spec{Dimension: 52, Clients: 20, ClipNorm: 10, Bits: 18, Range: 131070, Scale: 13107, WordBits: 23,
 				Extras: []field.Extra{{Name: ExtraWeight, Bound: ExtraScale}, {Name: ExtraEvalWeight, Bound: ExtraScale}}},
@@ -51,7 +51,7 @@ func unhex(t *testing.T, s string) []byte {
 
 func TestDigestsAreThoseOfRunningDeployments(t *testing.T) {
 	task, roster := goldenTask(t), goldenRoster(t)
-	session, err := task.Session(roster)
+	session, err := task.Session(roster, nil)
 	require.NoError(t, err)
 	withCommittee := session.Binding
 	withCommittee.Committee = Digest(bytes.Repeat([]byte{5}, 32))
@@ -83,12 +83,12 @@ func TestAFieldAddedLaterChangesNoDigest(t *testing.T) {
 		e.Message(1, task.Round.encode)
 		e.Message(2, func(e *Encoder) {
 			task.Terms.encode(e, true)
-			e.Uint(13, added) // the first free number of the terms
+			e.Uint(18, added) // the first free number of the terms
 		})
 		e.Digest(3, task.Rest)
 		e.Digest(4, task.Model)
 		e.Uint(5, uint64(task.ModelSize))
-		e.Bytes(6, bytes.Repeat([]byte{1}, int(added))) // and of the task
+		e.Bytes(7, bytes.Repeat([]byte{1}, int(added))) // and of the task
 		return e.Encoded()
 	}
 	require.Equal(t, task.Encode(), next(0))

@@ -35,8 +35,15 @@ type Session struct {
 	Binding Binding
 	Context Digest // Binding.Context()
 	Roster  Roster
-	// Minimum is the fewest clients whose sum may be opened; at least 1.
+	// Committee opens the sums, where the scheme has one; Announcements are what its
+	// members said before the context was fixed, by index.
+	Committee     Committee
+	Announcements Announcements
+	// Minimum is the fewest clients in all opened sums together; at least 1.
 	Minimum int
+	// Buckets is the number of sums, at least 1, and BucketMinimum the fewest
+	// clients in each that is opened. A smaller bucket is left out.
+	Buckets, BucketMinimum int
 	// Words is the length of a client's vector, its extras included; WordBits is w.
 	Words, WordBits int
 }
@@ -55,6 +62,30 @@ type ClientScheme interface {
 	ResumeParty(s Session, self int, key ed25519.PrivateKey, record []byte) (Party, error)
 }
 
+// Parties is the number of those that an attempt asks: the clients, by roster
+// index, then the members of the committee, from Roster.Len() on.
+func (s Session) Parties() int { return s.Roster.Len() + s.Committee.Len() }
+
+// Party returns the address of a party by its number.
+func (s Session) Party(i int) PartyID {
+	if n := s.Roster.Len(); i >= n {
+		return s.Committee.At(i - n).Address()
+	}
+	return s.Roster.At(i).ID
+}
+
+// Number returns the number of the party with an address, or -1.
+func (s Session) Number(address PartyID) int {
+	id, decryptor := DecryptorID(address)
+	if !decryptor {
+		return s.Roster.Index(address)
+	}
+	if j := s.Committee.Index(id); j >= 0 {
+		return s.Roster.Len() + j
+	}
+	return -1
+}
+
 // Policy is what a plan states about its cohorts, from which a scheme derives its
 // parameters. Shares are in parts per million of the admitted clients.
 type Policy struct {
@@ -65,6 +96,14 @@ type Policy struct {
 	Dropout   int // share of clients that may vanish in mid-round
 	CrossSilo bool
 	Attempts  int // most attempts at one round
+	// View is what is opened. Buckets divides the cohort under ViewBucketMeans, and
+	// under ViewSum in attempts that fall back on it; zero if there are none.
+	View    View
+	Buckets Buckets
+	// Committee opens the sums; zero if the plan names none.
+	Committee Committee
+	// Words and WordBits are those of the session.
+	Words, WordBits int
 }
 
 // ServerScheme makes the coordinator's half of a scheme. Implementations are
@@ -95,6 +134,10 @@ type Reply struct {
 	Record []byte
 	// Seal asks for the client's vector: the next call is Party.Seal.
 	Seal bool
+	// Letters asks a committee member's driver for letters, from the one numbered
+	// From on: the next call is CommitteeParty.Letters.
+	Letters bool
+	From    int
 }
 
 // Party is the client's half of one attempt. Not safe for concurrent use. After
@@ -137,24 +180,83 @@ type Phase struct {
 	Kind PhaseKind
 }
 
+// CommitteeScheme makes a committee member's half of a scheme that has a committee.
+// Implementations are stateless and safe for concurrent use.
+type CommitteeScheme interface {
+	// Name is the scheme's name in plans.
+	Name() string
+	// Announce begins an attempt for the member at index self: the reply's Message
+	// is its announcement. coins must be cryptographically secure and is read now.
+	Announce(round RoundID, c Committee, self int, keys DecryptorKeys, coins io.Reader) (Reply, error)
+	// NewCommitteeParty goes on once the session is known, from the attempt's latest
+	// Reply.Record: after a restart as well as without one.
+	NewCommitteeParty(s Session, self int, keys DecryptorKeys, record []byte) (CommitteeParty, error)
+}
+
+// DecryptorKeys are a committee member's secrets. Epochs are the seeds of the keys
+// that clients encrypt to, newest last; a member keeps an old one as long as
+// attempts that began under it may go on, and then erases it.
+type DecryptorKeys struct {
+	Sign   ed25519.PrivateKey
+	Epochs []EpochSeed
+}
+
+// EpochSeed is the secret of one epoch of a committee member.
+type EpochSeed struct {
+	Number uint64 // from 1, rising
+	Seed   [32]byte
+}
+
+// CommitteeParty is a committee member's half of one attempt. Not safe for
+// concurrent use. It gives one answer to an attempt, whatever it is asked: what it
+// signed is in its records, which must be durable before its messages leave.
+type CommitteeParty interface {
+	// Step answers one instruction, as Party.Step does. After an error of another
+	// class than Conflict the instruction was not obeyed and never will be; the
+	// member may still obey another one.
+	Step(instruction []byte) (Reply, error)
+	// Letters reads letters from the number on that the latest Reply.From named, to
+	// the end of r, and returns the answer to them, if there is one yet. It may be
+	// called again with those that follow, which Reply.From then numbers. An error
+	// of r itself changes nothing.
+	Letters(r io.Reader) (Reply, error)
+	// Erase destroys all secrets.
+	Erase()
+}
+
+// CommitteeServer is what a ServerScheme with a committee also is.
+type CommitteeServer interface {
+	// CheckAnnouncement refuses an announcement that an attempt cannot use.
+	CheckAnnouncement(round RoundID, c Committee, member int, body []byte) error
+}
+
 // Control is the coordinator's half of one attempt: a deterministic state machine
-// over small canonical messages. Members are roster indices. Not safe for
-// concurrent use. It holds no clock: who drives it decides when to Advance.
+// over small canonical messages. Parties are numbered as Session.Party does; those
+// numbered below Roster.Len() are the members, who upload. Not safe for concurrent
+// use. It holds no clock: who drives it decides when to Advance.
 type Control interface {
 	// Phase returns the present phase.
 	Phase() Phase
-	// Instruction returns what a member is asked in the present phase. asked is
-	// false for a member that is not part of it (any more).
-	Instruction(member int) (body []byte, asked bool)
-	// Receive takes a member's answer in the present phase. A refused answer
-	// changes nothing. One that repeats the accepted one is accepted again.
-	Receive(member int, body []byte) error
-	// Waiting lists the members asked that have not answered, in order.
+	// Instruction returns what a party is asked in the present phase. asked is
+	// false for a party that is not part of it (any more).
+	Instruction(party int) (body []byte, asked bool)
+	// Receive takes a party's answer in the present phase. A refused answer
+	// changes nothing. One that was accepted before is accepted again; fresh says
+	// that it was not.
+	Receive(party int, body []byte) (fresh bool, err error)
+	// Waiting lists the parties without whose answers the phase is not complete, in
+	// order.
 	Waiting() []int
 	// Advance closes the phase with the answers there are and enters the next. An
 	// error ends the attempt; if it is a *Blame it names the culprits.
 	Advance() error
-	// Survivors returns the members in each bucket's sum, known after the upload phase.
+	// Ready returns the members whose uploads may be added to their buckets' sums
+	// now, and that no earlier call returned.
+	Ready() []int
+	// Bucket returns the bucket of a member, known from the upload phase on.
+	Bucket(member int) int
+	// Survivors returns the members in each bucket's sum: nil until they are known,
+	// and a nil entry for a bucket that is not opened.
 	Survivors() [][]int
 	// Opening returns what the accumulator needs, in PhaseOpen. It is secret, and
 	// may be heavy to rebuild. It changes nothing, and may run concurrently with
@@ -164,36 +266,49 @@ type Control interface {
 
 // Opening is a scheme's secret for unmasking the accumulated sums of one attempt.
 type Opening interface {
+	// Liars lists the parties whose answers were found wrong, and corrected.
+	Liars() []int
 	// Erase destroys it.
 	Erase()
 }
 
 // Sum is one opened bucket.
 type Sum struct {
+	Bucket  int
 	Members []int
 	// Words are the summed vectors in Z_{2^w}, reduced: Session.Words of them.
 	Words []uint32
+	// Spoiled says why there are no words: somebody's contribution was no vector,
+	// and nobody can tell whose.
+	Spoiled error
 }
 
-// Pieces is how an upload is cut: Count pieces of Size bytes, the last one
-// shorter, Total bytes in all.
+// Pieces is how an upload is cut: Count pieces of Size bytes, the last one shorter,
+// Body bytes in all, which are added to a sum; then Letters letters of LetterSize
+// bytes, which are for the members of the committee that announced, in their order.
 type Pieces struct {
-	Count int
-	Size  int
-	Total int64
+	Count, Size         int
+	Body                int64
+	Letters, LetterSize int
 }
 
 // Len returns the exact length of piece i, which must be in 0..Count-1.
 func (p Pieces) Len(i int) int {
 	if i == p.Count-1 {
-		return int(p.Total - int64(i)*int64(p.Size))
+		return int(p.Body - int64(i)*int64(p.Size))
 	}
 	return p.Size
 }
 
-// Accumulator adds uploads and opens their sums. Calls on different pieces may be
-// concurrent; calls on one piece may not. Memory is O(words * buckets), whatever
-// the number of clients.
+// Post is the length of all letters.
+func (p Pieces) Post() int { return p.Letters * p.LetterSize }
+
+// Total is the length of the whole upload.
+func (p Pieces) Total() int64 { return p.Body + int64(p.Post()) }
+
+// Accumulator adds uploads and opens their sums. Check may be called at any time;
+// other calls on different pieces may be concurrent, those on one piece may not.
+// Memory is O(words * buckets), whatever the number of clients.
 type Accumulator interface {
 	// Pieces returns how uploads of this attempt are cut.
 	Pieces() Pieces
@@ -207,12 +322,13 @@ type Accumulator interface {
 	Merge(r io.Reader) error
 	// Unmask removes the masks from one piece of all buckets; once for each piece.
 	Unmask(o Opening, piece int) error
-	// Sums checks and returns the opened sums after all pieces were unmasked. The
-	// accumulator must not be used afterwards.
+	// Sums checks and returns the sums of the buckets that are opened, in their
+	// order, after all pieces were unmasked. The accumulator must not be used
+	// afterwards.
 	Sums(o Opening) ([]Sum, error)
 }
 
-// Blame is an attempt's failure that the named members caused.
+// Blame is an attempt's failure that the named parties caused.
 type Blame struct {
 	Members []int
 	Err     error
@@ -236,5 +352,6 @@ var (
 	ErrVector     = fault.New(fault.Invalid, "secagg/vector", "vector has another length or word width than the session", "encode it with the session's parameters")
 	ErrPiece      = fault.New(fault.Invalid, "secagg/piece", "upload piece has the wrong length or content", "upload the sealed bytes unchanged")
 	ErrUpload     = fault.New(fault.Invalid, "secagg/upload", "upload does not match its commit frame", "upload the sealed bytes unchanged")
+	ErrSpoiled    = fault.New(fault.Aborted, "secagg/spoiled", "sum holds what is no client's vector", "the attempt is abandoned; bucket means lose only the bucket")
 	ErrSession    = fault.New(fault.Refused, "secagg/session", "session parameters are not acceptable", "correct the plan")
 )

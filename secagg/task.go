@@ -9,6 +9,9 @@ type Task struct {
 	Rest      Digest
 	Model     Digest
 	ModelSize int64 // bytes of the model's canonical safetensors file
+	// Fallback says that this attempt opens buckets because the sum of an earlier
+	// one was spoiled. Only terms that say so allow it.
+	Fallback bool
 }
 
 // Encode returns the canonical encoding.
@@ -19,6 +22,7 @@ func (t Task) Encode() []byte {
 	e.Digest(3, t.Rest)
 	e.Digest(4, t.Model)
 	e.Uint(5, uint64(t.ModelSize))
+	e.Bool(6, t.Fallback)
 	return e.Encoded()
 }
 
@@ -26,7 +30,7 @@ func (t Task) Encode() []byte {
 func DecodeTask(b []byte) (Task, error) {
 	d := NewDecoder(b)
 	round, terms := d.Bytes(1), d.Bytes(2)
-	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload)}
+	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6)}
 	err := d.Close()
 	if err == nil {
 		t.Round, err = DecodeRoundID(round)
@@ -37,23 +41,34 @@ func DecodeTask(b []byte) (Task, error) {
 	if err == nil && t.Terms.Job != t.Round.Job {
 		err = ErrTerms.At("job %q under the terms of %q", t.Round.Job, t.Terms.Job)
 	}
+	if err == nil && t.Fallback && !t.Terms.Fallback {
+		err = ErrTerms.At("attempt %s falls back on buckets, which its terms do not allow", t.Round)
+	}
 	if err != nil {
 		return Task{}, err
 	}
 	return t, nil
 }
 
-// Session derives the session of an attempt from what a client was offered and
-// the roster that was admitted.
-func (t Task) Session(roster Roster) (Session, error) {
+// Session derives the session of an attempt from what a client was offered, the
+// roster that was admitted and what the committee announced.
+func (t Task) Session(roster Roster, announced Announcements) (Session, error) {
 	q, err := t.Terms.Encoding.Check()
 	if err != nil {
 		return Session{}, ErrTerms.At("encoding").Because(err)
 	}
-	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(),
-		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters}
-	return Session{Binding: b, Context: b.Context(), Roster: roster, Minimum: t.Terms.Minimum,
-		Words: q.Layout().Len(), WordBits: q.WordBits()}, nil
+	c := t.Terms.Committee
+	if len(announced) != c.Len() {
+		return Session{}, ErrCommittee.At("%d announcements of %d members", len(announced), c.Len())
+	}
+	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(), Committee: announced.Root(c),
+		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback}
+	s := Session{Binding: b, Context: b.Context(), Roster: roster, Committee: c, Announcements: announced, Minimum: t.Terms.Minimum,
+		Buckets: 1, BucketMinimum: t.Terms.Minimum, Words: q.Layout().Len(), WordBits: q.WordBits()}
+	if t.Terms.View == ViewBucketMeans || t.Fallback {
+		s.Buckets, s.BucketMinimum = t.Terms.Buckets.Count(roster.Len()), t.Terms.Buckets.Minimum
+	}
+	return s, nil
 }
 
 // Envelope is what the coordinator has to say to one client: at any time at most
@@ -62,8 +77,9 @@ func (t Task) Session(roster Roster) (Session, error) {
 type Envelope struct {
 	Round RoundID
 	Step  uint32
-	// Roster is set in the first envelope of an attempt: the admitted clients.
-	Roster []byte
+	// Roster and Committee are set in a party's first envelope of an attempt: the
+	// admitted clients, and what the committee announced, if there is one.
+	Roster, Committee []byte
 	// Body is an instruction to the scheme's Party. Absent when the attempt is over.
 	Body []byte
 	// Over ends the attempt for this client; Reason says why in words for a log.
@@ -83,6 +99,7 @@ func (m Envelope) Encode() []byte {
 	e.Bool(5, m.Over)
 	e.Bool(6, m.Completed)
 	e.String(7, m.Reason)
+	e.Bytes(8, m.Committee)
 	return e.Encoded()
 }
 
@@ -91,7 +108,7 @@ func DecodeEnvelope(b []byte) (Envelope, error) {
 	d := NewDecoder(b)
 	round := d.Bytes(1)
 	m := Envelope{Step: uint32(d.Int(2, 1<<31-1)), Roster: d.Bytes(3), Body: d.Bytes(4), Over: d.Bool(5),
-		Completed: d.Bool(6), Reason: d.String(7)}
+		Completed: d.Bool(6), Reason: d.String(7), Committee: d.Bytes(8)}
 	err := d.Close()
 	if err == nil {
 		m.Round, err = DecodeRoundID(round)

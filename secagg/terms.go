@@ -81,6 +81,21 @@ type Terms struct {
 	Denominator      Denominator
 	// Evaluate asks clients that can to evaluate the model they received.
 	Evaluate bool
+	// View is what is opened: ViewSum, or ViewBucketMeans with Buckets. Under
+	// ViewSum with Fallback, attempts after one whose sum was spoiled open Buckets.
+	View     View
+	Buckets  Buckets
+	Fallback bool
+	// Committee opens the sums; zero if the scheme has none.
+	Committee Committee
+}
+
+// Smallest is the fewest clients in any sum that may be opened under the terms.
+func (t Terms) Smallest() int {
+	if t.Buckets != (Buckets{}) {
+		return min(t.Minimum, t.Buckets.Minimum)
+	}
+	return t.Minimum
 }
 
 const (
@@ -104,6 +119,15 @@ func (t Terms) encode(e *Encoder, withScheme bool) {
 	e.Message(10, func(e *Encoder) { t.Training.encode(e) })
 	e.String(11, string(t.Denominator))
 	e.Bool(12, t.Evaluate)
+	if t.View != ViewSum { // absent as before there was another
+		e.Uint(13, uint64(t.View))
+	}
+	e.Uint(14, uint64(t.Buckets.Size))
+	e.Uint(15, uint64(t.Buckets.Minimum))
+	e.Bool(16, t.Fallback)
+	if withScheme {
+		e.Bytes(17, t.Committee.Encode())
+	}
 }
 
 // Encode returns the canonical encoding.
@@ -146,6 +170,18 @@ func DecodeTerms(b []byte) (Terms, error) {
 	}
 	t.Denominator = Denominator(d.String(11))
 	t.Evaluate = d.Bool(12)
+	t.View = ViewSum
+	if v := d.Int(13, int(ViewVectors)); v != 0 {
+		t.View = View(v)
+		if t.View == ViewSum {
+			return Terms{}, ErrEncoding.At("terms")
+		}
+	}
+	t.Buckets = Buckets{Size: d.Int(14, MaxRoster), Minimum: d.Int(15, MaxRoster)}
+	t.Fallback = d.Bool(16)
+	if t.Committee, err = DecodeCommittee(d.Bytes(17)); err != nil {
+		return Terms{}, err
+	}
 	if err := d.Close(); err != nil {
 		return Terms{}, err
 	}
@@ -167,6 +203,14 @@ func (t Terms) Check() error {
 		return ErrTerms.At("privacy mode %q without trust_coordinator", t.Privacy)
 	case t.Denominator != DenominatorWeights && t.Denominator != DenominatorFixed:
 		return ErrTerms.At("denominator %.40q", t.Denominator)
+	case t.View != ViewSum && t.View != ViewBucketMeans:
+		return ErrTerms.At("view %q", t.View)
+	case (t.View == ViewBucketMeans || t.Fallback) != (t.Buckets != Buckets{}):
+		return ErrTerms.At("view %q with buckets of %d", t.View, t.Buckets.Size)
+	case t.Fallback && t.View != ViewSum:
+		return ErrTerms.At("view %q falls back on itself", t.View)
+	case t.Buckets.Minimum > t.Minimum:
+		return ErrTerms.At("minimum of %d clients and buckets of at least %d", t.Minimum, t.Buckets.Minimum)
 	case t.Encoding.Dimension != t.Tensors.Total():
 		return ErrTerms.At("encoding has %d coordinates and the model %d", t.Encoding.Dimension, t.Tensors.Total())
 	case t.Encoding.Clients > MaxRoster:
@@ -175,6 +219,9 @@ func (t Terms) Check() error {
 		return ErrTerms.At("minimum of %d clients in sums of at most %d", t.Minimum, t.Encoding.Clients)
 	case t.Tensors.Len() > maxTensors || len(t.Encoding.Extras) > maxExtras:
 		return ErrTerms.At("%d tensors and %d extras, at most %d and %d are possible", t.Tensors.Len(), len(t.Encoding.Extras), maxTensors, maxExtras)
+	}
+	if err := t.Buckets.Check(); err != nil {
+		return ErrTerms.At("buckets").Because(err)
 	}
 	if _, err := t.Encoding.Check(); err != nil {
 		return ErrTerms.At("encoding").Because(err)

@@ -14,7 +14,13 @@ type Commit struct {
 	Size    int64
 	// Bound is a digest that a scheme lets the commitment also stand for; zero if none.
 	Bound Digest
+	// Detail is what Bound is the digest of (BoundTo), where others than the
+	// coordinator need it: it travels beside the signed body. Nil if none.
+	Detail []byte
 }
+
+// BoundTo is the Bound of a commitment with a detail.
+func BoundTo(detail []byte) Digest { return Hash("choir upload detail/1", detail) }
 
 // MaxUpload is the largest upload in bytes.
 const MaxUpload = 1 << 34
@@ -31,26 +37,30 @@ func (c Commit) encode() []byte {
 	return e.Encoded()
 }
 
-// SignCommit returns the signed frame.
+// SignCommit returns the signed frame. A detail sets Bound.
 func SignCommit(key ed25519.PrivateKey, context Digest, c Commit) []byte {
+	if c.Detail != nil {
+		c.Bound = BoundTo(c.Detail)
+	}
 	body := c.encode()
 	var e Encoder
 	e.Bytes(1, body)
 	e.Bytes(2, Sign(key, commitLabel, context, body))
+	e.Bytes(3, c.Detail)
 	return e.Encoded()
 }
 
 // OpenCommit verifies a frame against the member that must have signed it.
 func OpenCommit(member Identity, context Digest, frame []byte) (Commit, error) {
 	d := NewDecoder(frame)
-	body, sig := d.Bytes(1), d.Bytes(2)
+	body, sig, detail := d.Bytes(1), d.Bytes(2), d.Bytes(3)
 	if err := d.Close(); err != nil {
 		return Commit{}, err
 	}
 	if err := member.VerifyStatement(sig, commitLabel, context, body); err != nil {
 		return Commit{}, err
 	}
-	return decodeCommit(body)
+	return decodeCommit(body, detail)
 }
 
 // PeekCommit parses a frame without verifying its signature, for the transport
@@ -59,13 +69,14 @@ func PeekCommit(frame []byte) (Commit, error) {
 	d := NewDecoder(frame)
 	body := d.Bytes(1)
 	d.Bytes(2)
+	detail := d.Bytes(3)
 	if err := d.Close(); err != nil {
 		return Commit{}, err
 	}
-	return decodeCommit(body)
+	return decodeCommit(body, detail)
 }
 
-func decodeCommit(body []byte) (Commit, error) {
+func decodeCommit(body, detail []byte) (Commit, error) {
 	d := NewDecoder(body)
 	c := Commit{Content: d.Digest(1), Size: d.Size(2, MaxUpload)}
 	if b := d.Bytes(3); b != nil {
@@ -73,6 +84,12 @@ func decodeCommit(body []byte) (Commit, error) {
 			return Commit{}, ErrEncoding.At("commit frame")
 		}
 		c.Bound = Digest(b)
+	}
+	if detail != nil {
+		if c.Bound != BoundTo(detail) {
+			return Commit{}, ErrEncoding.At("detail of a commit frame")
+		}
+		c.Detail = detail
 	}
 	return c, d.Close()
 }

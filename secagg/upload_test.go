@@ -64,6 +64,47 @@ func TestCommitThatIsNotCanonicalIsRefusedEvenWhenSigned(t *testing.T) {
 	require.ErrorIs(t, err, ErrEncoding)
 }
 
+func TestDetailOfACommitIsBoundByItsSignature(t *testing.T) {
+	context, alice := Hash("context"), enrolled("alice", 2)
+	c := Commit{Content: Hash("content"), Size: 1234, Detail: []byte("detail")}
+	frame := SignCommit(signer(2), context, c)
+	c.Bound = BoundTo(c.Detail)
+	for _, open := range []func() (Commit, error){
+		func() (Commit, error) { return OpenCommit(alice, context, frame) },
+		func() (Commit, error) { return PeekCommit(frame) },
+	} {
+		got, err := open()
+		require.NoError(t, err)
+		require.Equal(t, c, got)
+	}
+
+	with := func(frame, detail []byte) []byte {
+		d := NewDecoder(frame)
+		var e Encoder
+		e.Bytes(1, d.Bytes(1))
+		e.Bytes(2, d.Bytes(2))
+		e.Bytes(3, detail)
+		return e.Encoded()
+	}
+	require.Equal(t, frame, with(frame, c.Detail))
+	other := SignCommit(signer(2), context, Commit{Content: c.Content, Size: c.Size, Bound: Hash("other")})
+	bare := SignCommit(signer(2), context, Commit{Content: c.Content, Size: c.Size})
+	for name, bad := range map[string][]byte{
+		"another detail": with(frame, []byte("detaik")), "a longer one": with(frame, []byte("detail ")),
+		"one of another bound": with(other, c.Detail), "one of no bound": with(bare, c.Detail),
+	} {
+		_, err := OpenCommit(alice, context, bad)
+		require.ErrorIs(t, err, ErrEncoding, name)
+		_, err = PeekCommit(bad)
+		require.ErrorIs(t, err, ErrEncoding, name)
+	}
+	// Who relays a frame can take its detail away, which schemes must expect.
+	got, err := OpenCommit(alice, context, with(frame, nil))
+	require.NoError(t, err)
+	require.Nil(t, got.Detail)
+	require.Equal(t, c.Bound, got.Bound)
+}
+
 // shortWriter takes some bytes and then no more.
 type shortWriter struct{ left int }
 

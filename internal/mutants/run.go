@@ -150,7 +150,8 @@ func (r runner) try(ctx context.Context, m mutant) outcome {
 	if err != nil {
 		return fault("%v", err)
 	}
-	run := r.goTest(ctx, m.pkg, runFlag(m.test), "-count=1", "-overlay="+overlay)
+	// One failure is enough, and half of the time would go into debug information.
+	run := r.goTest(ctx, m.pkg, runFlag(m.test), "-count=1", "-failfast", "-ldflags=-s -w", "-overlay="+overlay)
 	switch {
 	case run.noBuild:
 		return fault("the patched code does not build:\n%s", run.tail(named.matches))

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -26,7 +27,10 @@ type accumulator struct {
 }
 
 // NewAccumulator implements secagg.ServerScheme.
-func (Scheme) NewAccumulator(s secagg.Session) (secagg.Accumulator, error) {
+func (p Scheme) NewAccumulator(s secagg.Session) (secagg.Accumulator, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewAccumulator(p, s, bucketed.Partition(s))
+	}
 	a, err := begin(s)
 	if err != nil {
 		return nil, err

@@ -54,13 +54,13 @@ func newGullible(s secagg.Session) (secagg.Control, error) {
 	return gullible{c}, err
 }
 
-func (g gullible) Receive(member int, message []byte) error {
+func (g gullible) Receive(member int, message []byte) (bool, error) {
 	n := g.attempt.members()
 	var body []byte
 	var err error
 	if g.phase != phaseUpload {
 		if _, _, body, err = openEnvelope(message); err != nil {
-			return err
+			return false, err
 		}
 	}
 	switch g.phase {
@@ -76,13 +76,14 @@ func (g gullible) Receive(member int, message []byte) error {
 		g.dealt[member] = dealing{m, newTree(m.parts)}
 	case phaseUpload:
 		g.frames[member] = message
+		g.ready = append(g.ready, member)
 	case phaseAgree:
 		g.signatures[member], err = decodeAgreement(body)
 	case phaseUnmask:
 		g.answers[member], err = decodeAnswer(body, n)
 	}
 	g.raw[member] = message
-	return err
+	return err == nil, err
 }
 
 func rebind(instruction []byte, context secagg.Digest) []byte {

@@ -178,7 +178,8 @@ func TestShareOfAMemberThatDidNotChooseTheHolderIsRefused(t *testing.T) {
 		c := a.Control.(*control)
 		c.sharers.remove(1)
 		m := answer{owners: owners, shares: make([]byte, keySize)}
-		require.ErrorIs(t, c.Receive(3, envelope(s.Context, phaseUnmask, m.encode())), ErrMessage, what)
+		_, err := c.Receive(3, envelope(s.Context, phaseUnmask, m.encode()))
+		require.ErrorIs(t, err, ErrMessage, what)
 		c.sharers.add(1)
 	}
 	// A share must be a field element, and there must be one for each owner.
@@ -187,7 +188,8 @@ func TestShareOfAMemberThatDidNotChooseTheHolderIsRefused(t *testing.T) {
 		"two for one": {setOf(16, 1), make([]byte, 2*keySize)},
 		"none":        {setOf(16, 1), nil},
 	} {
-		require.ErrorIs(t, a.Control.Receive(3, envelope(s.Context, phaseUnmask, m.encode())), secagg.ErrEncoding, what)
+		_, err := a.Control.Receive(3, envelope(s.Context, phaseUnmask, m.encode()))
+		require.ErrorIs(t, err, secagg.ErrEncoding, what)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 )
 
 // control implements secagg.Control.
@@ -24,6 +25,7 @@ type control struct {
 	sharers    set      // U2
 	survivors  set      // U3
 	frames     [][]byte // accepted commit frames by member
+	ready      []int    // members of frames that Ready did not return yet
 	signatures [][]byte
 	quorum     quorum   // of phase unmask, without what differs between members
 	answers    []answer // of phase unmask; no owners for a member without one
@@ -36,7 +38,10 @@ type dealing struct {
 }
 
 // NewControl implements secagg.ServerScheme.
-func (Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
+func (p Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewControl(p, s, bucketed.Partition(s))
+	}
 	c, err := newControl(s)
 	if err != nil {
 		return nil, err
@@ -147,23 +152,33 @@ var receivers = [...]func(c *control, member int, body []byte) error{
 }
 
 // Receive implements secagg.Control.
-func (c *control) Receive(member int, message []byte) error {
+func (c *control) Receive(member int, message []byte) (bool, error) {
 	if member < 0 || member >= len(c.raw) || !c.asked.has(member) {
-		return secagg.ErrNotAsked.At("phase %s, member %d", c.Phase().Name, member)
+		return false, secagg.ErrNotAsked.At("phase %s, member %d", c.Phase().Name, member)
 	}
 	if old := c.raw[member]; old != nil {
 		if bytes.Equal(old, message) {
-			return nil
+			return false, nil
 		}
-		return secagg.ErrRepeated.At("phase %s, member %d", c.Phase().Name, member)
+		return false, secagg.ErrRepeated.At("phase %s, member %d", c.Phase().Name, member)
 	}
 	message = bytes.Clone(message)
 	if err := c.take(member, message); err != nil {
-		return err
+		return false, err
 	}
 	c.raw[member] = message
-	return nil
+	return true, nil
 }
+
+// Ready implements secagg.Control: an accepted upload is added at once.
+func (c *control) Ready() []int {
+	out := c.ready
+	c.ready = nil
+	return out
+}
+
+// Bucket implements secagg.Control: this is the control of one.
+func (c *control) Bucket(int) int { return 0 }
 
 func (c *control) take(member int, message []byte) error {
 	if c.phase == phaseUpload {
@@ -247,13 +262,14 @@ func (c *control) takeCommit(member int, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if commit.Size != c.attempt.pieces.Total {
+	if commit.Size != c.attempt.pieces.Total() {
 		return secagg.ErrUpload.At("member %d: %d bytes", member, commit.Size)
 	}
 	if commit.Bound != masked(c.root, c.sharers) {
 		return ErrMessage.At("phase upload, member %d: masks for other members than those that shared", member)
 	}
 	c.frames[member] = frame
+	c.ready = append(c.ready, member)
 	return nil
 }
 

@@ -135,7 +135,7 @@ func begin(s secagg.Session) (*attempt, error) {
 // piecesOf cuts an upload of n packed words at the chunks of package field.
 func piecesOf(n, width int) secagg.Pieces {
 	total := field.PackedLen(n, width)
-	return secagg.Pieces{Count: field.ChunkCount(n), Size: min(field.PackedLen(field.ChunkWords, width), total), Total: int64(total)}
+	return secagg.Pieces{Count: field.ChunkCount(n), Size: min(field.PackedLen(field.ChunkWords, width), total), Body: int64(total)}
 }
 
 // enough refuses a set of members that is too small to be summed.
@@ -155,12 +155,26 @@ func (Scheme) Name() string { return Name }
 // Roles returns the client alone.
 func (Scheme) Roles() []secagg.Role { return []secagg.Role{secagg.RoleClient} }
 
-// Views returns the sum alone.
-func (Scheme) Views() []secagg.View { return []secagg.View{secagg.ViewSum} }
+// Views returns the sum, and the means of buckets by a session for each.
+func (Scheme) Views() []secagg.View {
+	return []secagg.View{secagg.ViewSum, secagg.ViewBucketMeans}
+}
 
 // Configure implements secagg.ServerScheme. It refuses a policy that a full
 // cohort, or one of no more than the minimum, could not meet.
-func (Scheme) Configure(policy secagg.Policy) ([]byte, error) {
+//
+// The partition into buckets follows from the context, over which the coordinator
+// has some power, so each bucket is configured for all corrupt clients of a cohort
+// being in it.
+func (s Scheme) Configure(policy secagg.Policy) ([]byte, error) {
+	switch {
+	case policy.Committee.Len() != 0:
+		return nil, ErrParameters.At("a committee, which scheme pairwise does not have")
+	case policy.View != secagg.ViewBucketMeans && policy.Buckets != secagg.Buckets{}:
+		return nil, ErrParameters.At("a fallback on buckets, which scheme pairwise does not have")
+	case policy.View == secagg.ViewBucketMeans:
+		return s.configureBuckets(policy)
+	}
 	p := Parameters{Corrupt: policy.Corrupt, Dropout: policy.Dropout, CrossSilo: policy.CrossSilo, Attempts: policy.Attempts}
 	found, err := p.Find(policy.Clients)
 	if err != nil {
@@ -173,4 +187,23 @@ func (Scheme) Configure(policy secagg.Policy) ([]byte, error) {
 		return nil, ErrParameters.At("uploads close at %d of %d clients, where at most %d may be missing", policy.CloseAt, found.Clients, found.MaxDropouts)
 	}
 	return p.Encode(), nil
+}
+
+// configureBuckets configures the session of one bucket.
+func (s Scheme) configureBuckets(policy secagg.Policy) ([]byte, error) {
+	corrupt := (policy.Clients*policy.Corrupt + million - 1) / million // clients
+	one := policy
+	one.View, one.Buckets, one.CloseAt = secagg.ViewSum, secagg.Buckets{}, 0
+	one.Minimum = policy.Buckets.Minimum
+	one.Corrupt = (corrupt*million + policy.Buckets.Size - 1) / policy.Buckets.Size
+	if one.Corrupt >= million {
+		return nil, ErrParameters.At("all %d corrupt clients may be in one bucket of %d", corrupt, policy.Buckets.Size)
+	}
+	count := policy.Buckets.Count(policy.Clients)
+	one.Clients = (policy.Clients + count - 1) / count
+	if _, err := s.Configure(one); err != nil {
+		return nil, err
+	}
+	one.Clients = min(policy.Buckets.Size, policy.Clients)
+	return s.Configure(one)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 	"github.com/choir-fl/choir/secagg/pairwise/graph"
 	"github.com/choir-fl/choir/secagg/pairwise/shamir"
 	"github.com/cloudflare/circl/kem/xwing"
@@ -67,7 +68,10 @@ type holding struct {
 }
 
 // NewParty implements secagg.ClientScheme.
-func (Scheme) NewParty(s secagg.Session, self int, signer ed25519.PrivateKey, coins io.Reader) (secagg.Party, error) {
+func (scheme Scheme) NewParty(s secagg.Session, self int, signer ed25519.PrivateKey, coins io.Reader) (secagg.Party, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewParty(scheme, s, self, bucketed.Partition(s), signer, coins)
+	}
 	p, err := newParty(s, self, signer)
 	if err != nil {
 		return nil, err

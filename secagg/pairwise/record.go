@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 	"github.com/choir-fl/choir/secagg/pairwise/shamir"
 )
 
@@ -53,7 +54,10 @@ func (p *party) record(message []byte) []byte {
 }
 
 // ResumeParty implements secagg.ClientScheme.
-func (Scheme) ResumeParty(s secagg.Session, self int, signer ed25519.PrivateKey, record []byte) (secagg.Party, error) {
+func (scheme Scheme) ResumeParty(s secagg.Session, self int, signer ed25519.PrivateKey, record []byte) (secagg.Party, error) {
+	if s.Buckets > 1 {
+		return bucketed.ResumeParty(scheme, s, self, bucketed.Partition(s), signer, record)
+	}
 	p, err := newParty(s, self, signer)
 	if err != nil {
 		return nil, err

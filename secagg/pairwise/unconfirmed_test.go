@@ -64,8 +64,9 @@ func TestUploadMaskedForOtherMembersIsRefusedByAnHonestCoordinator(t *testing.T)
 	p := inside(a, 3)
 	fewer := setOf(a.Session.Roster.Len(), a.Control.Waiting()...)
 	fewer.remove(4)
-	frame := secagg.SignCommit(p.signer, a.Session.Context, secagg.Commit{Size: a.Accumulator.Pieces().Total, Bound: masked(p.root, fewer)})
-	require.ErrorIs(t, a.Control.Receive(3, frame), ErrMessage)
+	frame := secagg.SignCommit(p.signer, a.Session.Context, secagg.Commit{Size: a.Accumulator.Pieces().Total(), Bound: masked(p.root, fewer)})
+	_, err := a.Control.Receive(3, frame)
+	require.ErrorIs(t, err, ErrMessage)
 }
 
 // Each attempt lets a coordinator draw another graph; the parameters charge for the

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -13,7 +14,10 @@ type accumulator struct {
 }
 
 // NewAccumulator implements secagg.ServerScheme.
-func (Scheme) NewAccumulator(s secagg.Session) (secagg.Accumulator, error) {
+func (p Scheme) NewAccumulator(s secagg.Session) (secagg.Accumulator, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewAccumulator(p, s, p.partition(s))
+	}
 	if err := check(s); err != nil {
 		return nil, err
 	}

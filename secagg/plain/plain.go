@@ -13,6 +13,7 @@ import (
 
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/bucketed"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -20,7 +21,19 @@ import (
 const Name = "plain"
 
 // Scheme implements secagg.ClientScheme and secagg.ServerScheme.
-type Scheme struct{}
+type Scheme struct {
+	// Partition is the bucket of each member of a session with several; nil for the
+	// partition of package bucketed. It lets the reference open the very buckets of
+	// the scheme that it is compared with.
+	Partition func(secagg.Session) []int
+}
+
+func (p Scheme) partition(s secagg.Session) []int {
+	if p.Partition != nil {
+		return p.Partition(s)
+	}
+	return bucketed.Partition(s)
+}
 
 // Name returns "plain".
 func (Scheme) Name() string { return Name }
@@ -28,12 +41,19 @@ func (Scheme) Name() string { return Name }
 // Roles returns the client alone.
 func (Scheme) Roles() []secagg.Role { return []secagg.Role{secagg.RoleClient} }
 
-// Views returns every view: nothing is hidden.
-func (Scheme) Views() []secagg.View { return []secagg.View{secagg.ViewSum} }
+// Views returns the sum and the means of buckets.
+func (Scheme) Views() []secagg.View {
+	return []secagg.View{secagg.ViewSum, secagg.ViewBucketMeans}
+}
 
-// Configure implements secagg.ServerScheme: no policy is too demanding for a
-// scheme that promises nothing, and it has no parameters.
-func (Scheme) Configure(secagg.Policy) ([]byte, error) { return nil, nil }
+// Configure implements secagg.ServerScheme: it has no parameters, and refuses only
+// what it does not know.
+func (Scheme) Configure(p secagg.Policy) ([]byte, error) {
+	if p.Committee.Len() != 0 || p.View != secagg.ViewBucketMeans && p.Buckets != (secagg.Buckets{}) {
+		return nil, errParameters.At("a committee or a fallback")
+	}
+	return nil, nil
+}
 
 var errParameters = fault.New(fault.Refused, "plain/parameters", "scheme plain takes no parameters", "remove them from the plan")
 
@@ -59,7 +79,10 @@ type party struct {
 }
 
 // NewParty implements secagg.ClientScheme. coins are not used.
-func (Scheme) NewParty(s secagg.Session, self int, key ed25519.PrivateKey, _ io.Reader) (secagg.Party, error) {
+func (p Scheme) NewParty(s secagg.Session, self int, key ed25519.PrivateKey, coins io.Reader) (secagg.Party, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewParty(p, s, self, p.partition(s), key, coins)
+	}
 	if err := check(s); err != nil {
 		return nil, err
 	}
@@ -67,7 +90,10 @@ func (Scheme) NewParty(s secagg.Session, self int, key ed25519.PrivateKey, _ io.
 }
 
 // ResumeParty implements secagg.ClientScheme: the record is the commit frame.
-func (Scheme) ResumeParty(s secagg.Session, self int, key ed25519.PrivateKey, record []byte) (secagg.Party, error) {
+func (p Scheme) ResumeParty(s secagg.Session, self int, key ed25519.PrivateKey, record []byte) (secagg.Party, error) {
+	if s.Buckets > 1 {
+		return bucketed.ResumeParty(p, s, self, p.partition(s), key, record)
+	}
 	if err := check(s); err != nil {
 		return nil, err
 	}
@@ -143,13 +169,14 @@ func words(vector []uint32, i int) []uint32 {
 
 func piecesOf(s secagg.Session) secagg.Pieces {
 	total := field.PackedLen(s.Words, s.WordBits)
-	return secagg.Pieces{Count: field.ChunkCount(s.Words), Size: min(field.PackedLen(field.ChunkWords, s.WordBits), total), Total: int64(total)}
+	return secagg.Pieces{Count: field.ChunkCount(s.Words), Size: min(field.PackedLen(field.ChunkWords, s.WordBits), total), Body: int64(total)}
 }
 
 type control struct {
 	session secagg.Session
 	phase   secagg.Phase
 	commits [][]byte // accepted commit frames by member
+	ready   []int
 }
 
 var (
@@ -158,7 +185,10 @@ var (
 )
 
 // NewControl implements secagg.ServerScheme.
-func (Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
+func (p Scheme) NewControl(s secagg.Session) (secagg.Control, error) {
+	if s.Buckets > 1 {
+		return bucketed.NewControl(p, s, p.partition(s))
+	}
 	if err := check(s); err != nil {
 		return nil, err
 	}
@@ -174,29 +204,38 @@ func (c *control) Instruction(member int) ([]byte, bool) {
 	return instruction, true
 }
 
-func (c *control) Receive(member int, frame []byte) error {
+func (c *control) Receive(member int, frame []byte) (bool, error) {
 	if member < 0 || member >= len(c.commits) {
-		return secagg.ErrNotAsked
+		return false, secagg.ErrNotAsked
 	}
 	if old := c.commits[member]; old != nil {
 		if string(old) == string(frame) {
-			return nil
+			return false, nil
 		}
-		return secagg.ErrRepeated
+		return false, secagg.ErrRepeated
 	}
 	if c.phase != phaseUpload {
-		return secagg.ErrPhase
+		return false, secagg.ErrPhase
 	}
 	commit, err := secagg.OpenCommit(c.session.Roster.At(member), c.session.Context, frame)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if commit.Size != piecesOf(c.session).Total {
-		return secagg.ErrUpload.At("%d bytes", commit.Size)
+	if commit.Size != piecesOf(c.session).Total() {
+		return false, secagg.ErrUpload.At("%d bytes", commit.Size)
 	}
 	c.commits[member] = frame
-	return nil
+	c.ready = append(c.ready, member)
+	return true, nil
 }
+
+func (c *control) Ready() []int {
+	out := c.ready
+	c.ready = nil
+	return out
+}
+
+func (c *control) Bucket(int) int { return 0 }
 
 func (c *control) Waiting() []int {
 	var out []int
@@ -232,6 +271,8 @@ func (c *control) Advance() error {
 }
 
 type opening struct{ survivors []int }
+
+func (opening) Liars() []int { return nil }
 
 func (opening) Erase() {}
 

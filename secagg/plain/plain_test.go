@@ -15,7 +15,7 @@ func session(t *testing.T) (secagg.Session, secaggtest.Cohort) {
 }
 
 func TestNoPolicyIsTooDemandingAndThereAreNoParameters(t *testing.T) {
-	p, err := Scheme{}.Configure(secagg.Policy{Clients: 1, Corrupt: 999_999, Dropout: 999_999})
+	p, err := Scheme{}.Configure(secagg.Policy{Clients: 1, Corrupt: 999_999, Dropout: 999_999, View: secagg.ViewSum})
 	require.NoError(t, err)
 	require.Empty(t, p)
 
@@ -69,8 +69,10 @@ func TestUploadAfterTheCutIsNotInTheSum(t *testing.T) {
 	a := secaggtest.NewAttempt(t, Scheme{}, s, c, 1)
 	a.Leaves = func(_ secagg.Phase, member int) bool { return member == 2 }
 	require.NoError(t, a.RunTo(secagg.PhaseOpen))
-	late := secagg.SignCommit(c.Keys[2], s.Context, secagg.Commit{Content: secagg.Hash("late"), Size: piecesOf(s).Total})
-	require.ErrorIs(t, a.Control.Receive(2, late), secagg.ErrPhase)
+	late := secagg.SignCommit(c.Keys[2], s.Context, secagg.Commit{Content: secagg.Hash("late"), Size: piecesOf(s).Total()})
+	_, err := a.Control.Receive(2, late)
+	require.ErrorIs(t, err, secagg.ErrPhase)
+	require.Empty(t, a.Control.Ready())
 	require.Equal(t, [][]int{{0, 1}}, a.Control.Survivors())
 }
 
@@ -108,10 +110,17 @@ func TestFirstUploadOfAMemberStands(t *testing.T) {
 	control, err := Scheme{}.NewControl(s)
 	require.NoError(t, err)
 	sign := func(content string) []byte {
-		return secagg.SignCommit(c.Keys[1], s.Context, secagg.Commit{Content: secagg.Hash(content), Size: piecesOf(s).Total})
+		return secagg.SignCommit(c.Keys[1], s.Context, secagg.Commit{Content: secagg.Hash(content), Size: piecesOf(s).Total()})
 	}
-	require.NoError(t, control.Receive(1, sign("first")))
-	require.NoError(t, control.Receive(1, sign("first")), "repeated")
-	require.ErrorIs(t, control.Receive(1, sign("second")), secagg.ErrRepeated)
+	fresh, err := control.Receive(1, sign("first"))
+	require.NoError(t, err)
+	require.True(t, fresh)
+	require.Equal(t, []int{1}, control.Ready())
+	fresh, err = control.Receive(1, sign("first"))
+	require.NoError(t, err)
+	require.False(t, fresh, "repeated")
+	_, err = control.Receive(1, sign("second"))
+	require.ErrorIs(t, err, secagg.ErrRepeated)
+	require.Empty(t, control.Ready(), "it is added once")
 	require.Equal(t, []int{0, 2}, control.Waiting())
 }

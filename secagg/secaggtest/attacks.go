@@ -12,8 +12,8 @@ import (
 
 // split runs an attempt in which members of odd index are given another session,
 // by a coordinator that believes both halves.
-func split(t *testing.T, scheme Scheme, f *Forger, one, two secagg.Session, cohort Cohort) *Attempt {
-	a := NewAttempt(t, scheme, one, cohort, 21)
+func split(t *testing.T, scheme Scheme, c Config, f *Forger, one, two secagg.Session, cohort Cohort) *Attempt {
+	a := c.attempt(t, scheme, one, cohort, 21)
 	var err error
 	for i := 1; i < len(a.Parties); i += 2 {
 		a.Parties[i], err = scheme.NewParty(two, i, cohort.Keys[i], Coins(21, "odd"))
@@ -50,7 +50,7 @@ func twoModels(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	two := one
 	two.Binding.Model = secagg.Hash("a model that singles out its victim")
 	two.Context = two.Binding.Context()
-	requireNobodyShared(t, split(t, scheme, f, one, two, cohort), f, f.TwoModels)
+	requireNobodyShared(t, split(t, scheme, c, f, one, two, cohort), f, f.TwoModels)
 }
 
 func twoRosters(t *testing.T, scheme Scheme, c Config, f *Forger) {
@@ -67,12 +67,12 @@ func twoRosters(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	require.NoError(t, err)
 	two.Binding.Roster = two.Roster.Root()
 	two.Context = two.Binding.Context()
-	requireNobodyShared(t, split(t, scheme, f, one, two, cohort), f, f.TwoModels)
+	requireNobodyShared(t, split(t, scheme, c, f, one, two, cohort), f, f.TwoModels)
 }
 
 func twoLists(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	a := split(t, scheme, f, s, s, cohort)
+	a := split(t, scheme, c, f, s, s, cohort)
 	a.Instruction = func(phase secagg.Phase, member int, body []byte) []byte {
 		if phase.Name == f.Listed && member%2 == 1 {
 			return f.SwapKeys(s, phase.Name, body, 0)
@@ -95,7 +95,7 @@ func twoLists(t *testing.T, scheme Scheme, c Config, f *Forger) {
 // for the given reason, and that nothing follows from it.
 func alone(t *testing.T, scheme Scheme, c Config, phase string, want error, change func(s secagg.Session, member int, body []byte) []byte) {
 	s, cohort := c.small(t, scheme)
-	a := NewAttempt(t, scheme, s, cohort, 22)
+	a := c.attempt(t, scheme, s, cohort, 22)
 	const victim = 3
 	a.Instruction = func(at secagg.Phase, member int, body []byte) []byte {
 		if at.Name == phase && member == victim {
@@ -110,7 +110,7 @@ func alone(t *testing.T, scheme Scheme, c Config, phase string, want error, chan
 	require.ErrorIs(t, err, secagg.ErrDead)
 	sums, err := a.Open()
 	require.NoError(t, err)
-	a.RequireSum(t, sums, a.Control.Survivors()[0])
+	a.RequireSum(t, sums, a.survivors())
 }
 
 func swappedKey(t *testing.T, scheme Scheme, c Config, f *Forger) {
@@ -150,7 +150,7 @@ func withoutClient(t *testing.T, scheme Scheme, c Config, f *Forger) {
 
 func strangers(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	a := NewAttempt(t, scheme, s, cohort, 23)
+	a := c.attempt(t, scheme, s, cohort, 23)
 	const gone = 4
 	a.Leaves = func(phase secagg.Phase, member int) bool { return member == gone && phase.Name == f.Shown }
 	a.Instruction = func(phase secagg.Phase, member int, body []byte) []byte {
@@ -170,7 +170,7 @@ func strangers(t *testing.T, scheme Scheme, c Config, f *Forger) {
 // different survivors, and sign.
 func twoSets(t *testing.T, scheme Scheme, c Config, f *Forger) (a *Attempt, agreed map[int][]byte) {
 	s, cohort := c.small(t, scheme)
-	a = NewAttempt(t, scheme, s, cohort, 24)
+	a = c.attempt(t, scheme, s, cohort, 24)
 	var err error
 	a.Control, err = f.Gullible(s)
 	require.NoError(t, err)
@@ -231,7 +231,7 @@ func smallQuorum(t *testing.T, scheme Scheme, c Config, f *Forger) {
 
 func bothInOne(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	a := NewAttempt(t, scheme, s, cohort, 25)
+	a := c.attempt(t, scheme, s, cohort, 25)
 	const gone, victim = 4, 3
 	a.Leaves = func(phase secagg.Phase, member int) bool {
 		return member == gone && phase.Kind == secagg.PhaseUpload
@@ -264,7 +264,7 @@ func bothInOne(t *testing.T, scheme Scheme, c Config, f *Forger) {
 // a quorum of devices whose storage was rolled back to the moment after Seal.
 func rolledBack(t *testing.T, scheme Scheme, c Config, f *Forger) (a *Attempt, latest map[int][]byte, other, signed []byte) {
 	s, cohort := c.small(t, scheme)
-	a = NewAttempt(t, scheme, s, cohort, 26)
+	a = c.attempt(t, scheme, s, cohort, 26)
 	sealed, latest := map[int][]byte{}, map[int][]byte{}
 	a.Answered = func(phase secagg.Phase, member int, reply secagg.Reply) secagg.Party {
 		if phase.Kind == secagg.PhaseUpload {
@@ -317,8 +317,8 @@ func bothAfterRestart(t *testing.T, scheme Scheme, c Config, f *Forger) {
 }
 
 // recorded runs one attempt and returns what every member was told and said, by phase.
-func recorded(t *testing.T, scheme Scheme, s secagg.Session, cohort Cohort) (told, said map[string]map[int][]byte) {
-	a := NewAttempt(t, scheme, s, cohort, 27)
+func recorded(t *testing.T, scheme Scheme, c Config, s secagg.Session, cohort Cohort) (told, said map[string]map[int][]byte) {
+	a := c.attempt(t, scheme, s, cohort, 27)
 	told, said = map[string]map[int][]byte{}, map[string]map[int][]byte{}
 	keep := func(in map[string]map[int][]byte) func(secagg.Phase, int, []byte) []byte {
 		return func(phase secagg.Phase, member int, body []byte) []byte {
@@ -339,23 +339,23 @@ func recorded(t *testing.T, scheme Scheme, s secagg.Session, cohort Cohort) (tol
 // and into the next round, ahead of the true one: all are refused, none does harm.
 func replayed(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	told, said := recorded(t, scheme, s, cohort)
+	told, said := recorded(t, scheme, c, s, cohort)
 	for _, id := range []secagg.RoundID{{Job: "job", Round: 1, Attempt: 2}, {Job: "job", Round: 2, Attempt: 1}} {
 		later := s
 		later.Binding.Round = id
 		later.Context = later.Binding.Context()
-		a := NewAttempt(t, scheme, later, cohort, 28)
+		a := c.attempt(t, scheme, later, cohort, 28)
 		a.Instruction = func(phase secagg.Phase, member int, body []byte) []byte {
 			reply, err := a.Parties[member].Step(told[phase.Name][member])
 			require.ErrorIs(t, err, f.Replayed, "phase %s of %s", phase.Name, id)
 			require.Equal(t, secagg.Reply{}, reply)
-			require.Error(t, a.Control.Receive(member, said[phase.Name][member]), "phase %s of %s", phase.Name, id)
+			requireRejected(t, a.Control, member, said[phase.Name][member])
 			return body
 		}
 		sums, err := a.Run()
 		require.NoError(t, err)
 		require.Empty(t, a.Refusals)
-		a.RequireSum(t, sums, a.Control.Survivors()[0])
+		a.RequireSum(t, sums, a.survivors())
 	}
 }
 
@@ -363,13 +363,13 @@ func replayed(t *testing.T, scheme Scheme, c Config, f *Forger) {
 // in the earlier attempt must not verify in this one.
 func replayedRewritten(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	told, _ := recorded(t, scheme, s, cohort)
+	told, _ := recorded(t, scheme, c, s, cohort)
 	later := s
 	later.Binding.Round.Attempt = 2
 	later.Context = later.Binding.Context()
 	for _, name := range []string{f.Listed, f.Shown, "upload", "unmask"} {
 		t.Run(name, func(t *testing.T) {
-			a := NewAttempt(t, scheme, later, cohort, 29)
+			a := c.attempt(t, scheme, later, cohort, 29)
 			require.NoError(t, a.RunToPhase(name))
 			for i, p := range a.Parties {
 				reply, err := p.Step(f.Rebind(told[name][i], later.Context))
@@ -384,14 +384,14 @@ func replayedRewritten(t *testing.T, scheme Scheme, c Config, f *Forger) {
 // signs it.
 func wrongMasks(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.small(t, scheme)
-	a := NewAttempt(t, scheme, s, cohort, 30)
+	a := c.attempt(t, scheme, s, cohort, 30)
 	const cheat = 2
 	a.Message = func(phase secagg.Phase, member int, body []byte) []byte {
 		if phase.Kind != secagg.PhaseUpload || member != cheat {
 			return body
 		}
 		w := secagg.NewCommitWriter(&bytes.Buffer{})
-		_, err := w.Write(make([]byte, a.Accumulator.Pieces().Total))
+		_, err := w.Write(make([]byte, a.Accumulator.Pieces().Total()))
 		require.NoError(t, err)
 		honest, err := secagg.PeekCommit(body)
 		require.NoError(t, err)

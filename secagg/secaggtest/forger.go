@@ -1,6 +1,7 @@
 package secaggtest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/choir-fl/choir/secagg"
@@ -45,32 +46,61 @@ type attack struct {
 	run  func(t *testing.T, scheme Scheme, c Config, f *Forger)
 }
 
-// Attacks plays dishonest coordinators, clients and transports against a scheme
-// that promises to withstand them.
+// clientAttacks are those against the clients of a scheme without a committee.
+var clientAttacks = []attack{
+	{"two models", twoModels},
+	{"two rosters", twoRosters},
+	{"two lists of keys", twoLists},
+	{"swapped key", swappedKey},
+	{"own key swapped", ownKeySwapped},
+	{"two survivor sets", twoSurvivorSets},
+	{"quorum too small", smallQuorum},
+	{"survivors below the minimum", belowMinimum},
+	{"survivors without the client", withoutClient},
+	{"survivors that did not share", strangers},
+	{"both shares in one message", bothInOne},
+	{"both shares in two messages", bothInTwo},
+	{"both shares after a restart", bothAfterRestart},
+	{"replay from another attempt", replayed},
+	{"replay rewritten for this attempt", replayedRewritten},
+	{"wrong masks", wrongMasks},
+}
+
+// uploadAttacks are those on the way of uploads and on their sums.
+var uploadAttacks = []attack{
+	{"huge length header", hugeHeaders},
+	{"partial upload then disconnect", partialUpload},
+	{"short upload under a true signature", shortUpload},
+	{"damaged chunks", damagedUploads},
+	{"chunk added twice or never", miscounted},
+}
+
+// Attacks plays dishonest coordinators, clients, members of a committee and
+// transports against a scheme that promises to withstand them.
 func Attacks(t *testing.T, scheme Scheme, c Config) {
-	for _, a := range []attack{
-		{"two models", twoModels},
-		{"two rosters", twoRosters},
-		{"two lists of keys", twoLists},
-		{"swapped key", swappedKey},
-		{"own key swapped", ownKeySwapped},
-		{"two survivor sets", twoSurvivorSets},
-		{"quorum too small", smallQuorum},
-		{"survivors below the minimum", belowMinimum},
-		{"survivors without the client", withoutClient},
-		{"survivors that did not share", strangers},
-		{"both shares in one message", bothInOne},
-		{"both shares in two messages", bothInTwo},
-		{"both shares after a restart", bothAfterRestart},
-		{"replay from another attempt", replayed},
-		{"replay rewritten for this attempt", replayedRewritten},
-		{"huge length header", hugeHeaders},
-		{"partial upload then disconnect", partialUpload},
-		{"short upload under a true signature", shortUpload},
-		{"damaged chunks", damagedUploads},
-		{"chunk added twice or never", miscounted},
-		{"wrong masks", wrongMasks},
-	} {
+	attacks := uploadAttacks
+	if c.Forger != nil {
+		attacks = slices.Concat(clientAttacks, uploadAttacks)
+	}
+	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) { a.run(t, scheme, c, c.Forger) })
+	}
+	if c.CommitteeForger == nil {
+		return
+	}
+	views := map[string]Config{"committee": c}
+	if c.Divided != nil {
+		views["committee, bucket means"] = c.divided()
+	}
+	for name, c := range views {
+		t.Run(name, func(t *testing.T) {
+			attacks := committeeAttacks
+			if c.Policy.View == secagg.ViewBucketMeans {
+				attacks = slices.Concat(committeeAttacks, bucketAttacks)
+			}
+			for _, a := range attacks {
+				t.Run(a.name, func(t *testing.T) { a.run(t, scheme, c, c.CommitteeForger) })
+			}
+		})
 	}
 }

@@ -28,7 +28,7 @@ func hugeHeaders(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	// Field 1, then a length of 2^40 - 1, then nothing.
 	header := []byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f}
 	for i := 0; ; i++ {
-		a := NewAttempt(t, scheme, s, cohort, 31)
+		a := c.attempt(t, scheme, s, cohort, 31)
 		for range i {
 			require.NoError(t, a.Advance())
 		}
@@ -36,14 +36,27 @@ func hugeHeaders(t *testing.T, scheme Scheme, c Config, f *Forger) {
 		if phase.Kind == secagg.PhaseOpen {
 			break
 		}
-		for member, instruction := range append(f.Huge(s, phase.Name), header) {
+		instructions := [][]byte{header}
+		if f != nil {
+			instructions = append(f.Huge(s, phase.Name), header)
+		}
+		for member, instruction := range instructions {
 			var err error
 			used := allocated(func() { _, err = a.Parties[member].Step(instruction) })
 			require.Error(t, err, "phase %s, instruction %d", phase.Name, member)
 			require.Less(t, used, uint64(limit), "phase %s, instruction %d", phase.Name, member)
-			used = allocated(func() { err = a.Control.Receive(member, instruction) })
+			used = allocated(func() { _, err = a.Control.Receive(member, instruction) })
 			require.Error(t, err, "phase %s, message %d", phase.Name, member)
 			require.Less(t, used, uint64(limit+len(instruction)), "phase %s, message %d", phase.Name, member)
+		}
+		for j, p := range a.Decryptors {
+			var err error
+			used := allocated(func() { _, err = p.Step(header) })
+			require.Error(t, err, "phase %s, committee member %d", phase.Name, j)
+			require.Less(t, used, uint64(limit), "phase %s, committee member %d", phase.Name, j)
+			used = allocated(func() { _, err = a.Control.Receive(a.Number(j), header) })
+			require.Error(t, err, "phase %s, committee member %d", phase.Name, j)
+			require.Less(t, used, uint64(limit), "phase %s, committee member %d", phase.Name, j)
 		}
 	}
 	s.Words = math.MaxInt32
@@ -58,7 +71,7 @@ func hugeHeaders(t *testing.T, scheme Scheme, c Config, f *Forger) {
 func partialUpload(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 	s, cohort := c.session(t, scheme, c.Cohorts[0], Shape{Words: 1<<16 + 100, WordBits: 16})
 	for _, kept := range []int64{0, 1, 2 * (1 << 16), 2*(1<<16) + 1} {
-		a := NewAttempt(t, scheme, s, cohort, 32)
+		a := c.attempt(t, scheme, s, cohort, 32)
 		const cut = 6
 		a.Upload = func(member int, sealed []byte) []byte {
 			if member == cut {
@@ -77,7 +90,7 @@ func partialUpload(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 // shortUpload is a client that signs less than a vector.
 func shortUpload(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 	s, cohort := c.small(t, scheme)
-	a := NewAttempt(t, scheme, s, cohort, 33)
+	a := c.attempt(t, scheme, s, cohort, 33)
 	require.NoError(t, a.RunTo(secagg.PhaseUpload))
 	body, _ := a.Control.Instruction(0)
 	_, err := a.Parties[0].Step(body)
@@ -87,9 +100,11 @@ func shortUpload(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 	commit, err := secagg.PeekCommit(reply.Message)
 	require.NoError(t, err)
 	commit.Size--
-	require.ErrorIs(t, a.Control.Receive(0, secagg.SignCommit(cohort.Keys[0], s.Context, commit)), secagg.ErrUpload)
+	require.ErrorIs(t, requireRejected(t, a.Control, 0, secagg.SignCommit(cohort.Keys[0], s.Context, commit)), secagg.ErrUpload)
 	require.Contains(t, a.Control.Waiting(), 0)
-	require.NoError(t, a.Control.Receive(0, reply.Message), "the true frame is still taken")
+	fresh, err := a.Control.Receive(0, reply.Message)
+	require.NoError(t, err, "the true frame is still taken")
+	require.True(t, fresh)
 }
 
 // damagedUploads change an upload on its way: it is refused whole.
@@ -102,14 +117,14 @@ func damagedUploads(t *testing.T, scheme Scheme, c Config, _ *Forger) {
 		7: func(p [][]byte) [][]byte { p[1] = p[0]; return p },               // repeated for another
 		9: func(p [][]byte) [][]byte { return append(p[:1:1], p...) },        // repeated
 	}
-	a := NewAttempt(t, scheme, s, cohort, 34)
+	a := c.attempt(t, scheme, s, cohort, 34)
 	a.Upload = func(member int, sealed []byte) []byte {
 		if damage[member] == nil {
 			return sealed
 		}
 		pieces, err := Cut(a.Accumulator, sealed)
 		require.NoError(t, err)
-		return slices.Concat(damage[member](pieces)...)
+		return append(slices.Concat(damage[member](pieces)...), sealed[a.Accumulator.Pieces().Body:]...)
 	}
 	sums, err := a.Run()
 	require.NoError(t, err)
@@ -126,10 +141,14 @@ func miscounted(t *testing.T, scheme Scheme, c Config, f *Forger) {
 	s, cohort := c.session(t, scheme, c.Cohorts[0], Shape{Words: 1<<16 + 100, WordBits: 16})
 	for name, times := range map[string]int{"twice": 1, "never": -1} {
 		t.Run(name, func(t *testing.T) {
-			a := NewAttempt(t, scheme, s, cohort, 35)
+			a := c.attempt(t, scheme, s, cohort, 35)
 			a.Accumulator = &miscounter{Accumulator: a.Accumulator, times: times}
-			_, err := a.Run()
-			require.ErrorIs(t, err, f.Pieces)
+			sums, err := a.Run()
+			if f != nil {
+				require.ErrorIs(t, err, f.Pieces)
+				return
+			}
+			requireHarm(t, a, sums, err)
 		})
 	}
 }

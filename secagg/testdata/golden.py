@@ -38,3 +38,18 @@ committee = hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f5
 for n, v in dict(roster=root, task=sha256(task).digest(), plan=plan, seed=hash("rotation", terms(False)), context=context, committee=committee,
         statement=hash("choir statement/1 upload", context, b"part"), enrolment=hash("choir enrolment/1", b"alice", bytes([0x10]) * 32)).items():
     print(n, v.hex())
+# The partition of secagg.Partition, from the key stream of openssl.
+from subprocess import run
+def partition(seed, n, count):
+    stream = run(["openssl", "enc", "-aes-256-ctr", "-K", seed.hex(), "-iv", "00" * 16], input=bytes(64 * n + 64), capture_output=True, check=True).stdout
+    order, at = list(range(n)), 0
+    for i in range(n - 1, 0, -1):
+        while True:
+            v = int.from_bytes(stream[at:at + 4], "big"); at += 4
+            if v < (1 << 32) // (i + 1) * (i + 1): break
+        j = v % (i + 1)
+        order[i], order[j] = order[j], order[i]
+    out = [0] * n
+    for place, member in enumerate(order): out[member] = place % count
+    return out
+print("partition", partition(hash("choir partition/1", context), 17, 3))
