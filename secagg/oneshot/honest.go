@@ -1,0 +1,58 @@
+package oneshot
+
+import "math/big"
+
+const (
+	// PrivacyBits: over all attempts at a round, some opened bucket holds fewer than
+	// two honest clients with probability at most 2^-PrivacyBits.
+	PrivacyBits = 40
+	// grindingBits: a round has at most 2^grindingBits attempts, each of which
+	// draws another partition, and corrupt parties may end those they dislike.
+	grindingBits = 3
+	// MaxAttempts is the most attempts at one round.
+	MaxAttempts = 1 << grindingBits
+	// minHonest is the fewest honest clients in an opened sum: the sum of the
+	// secrets is published, and hides a secret only among other unknown ones.
+	minHonest = 2
+)
+
+// corruptAmong returns f, the most corrupt clients among n: ceil(n * share), the
+// share being in parts per million.
+func corruptAmong(n, share int) int { return (n*share + million - 1) / million }
+
+// bucketSize is the largest of count buckets of n clients.
+func bucketSize(n, count int) int { return (n + count - 1) / count }
+
+// corruptInBucket returns c*: the most corrupt clients that are reckoned with in
+// one bucket of an honest client, when n clients of which f are corrupt are dealt
+// into count buckets. It is the least c with
+//
+//	count * 2^grindingBits * P[Hyp(n-1, f, size-1) > c] <= 2^-PrivacyBits
+//
+// where Hyp(n-1, f, size-1) is the number of corrupt ones among the others of that
+// bucket (DESIGN section 7). The comparison is exact, so that all parties agree.
+func corruptInBucket(n, f, count int) int {
+	drawn, honest := bucketSize(n, count)-1, n-1-f
+	x := min(f, drawn)
+	if x <= 0 || honest < 0 {
+		return max(x, 0)
+	}
+	// P[Hyp = x] = term / all, with term = C(f, x) C(honest, drawn-x).
+	term := new(big.Int).Binomial(int64(f), int64(x))
+	term.Mul(term, new(big.Int).Binomial(int64(honest), int64(drawn-x)))
+	all := new(big.Int).Binomial(int64(n-1), int64(drawn))
+	tail, scaled, factor := new(big.Int), new(big.Int), big.NewInt(int64(count))
+	for ; x > 0; x-- {
+		tail.Add(tail, term)
+		scaled.Mul(tail, factor)
+		if scaled.Lsh(scaled, PrivacyBits+grindingBits).Cmp(all) > 0 {
+			return x
+		}
+		// The term of x-1, which is an integer again.
+		term.Mul(term, product(x, honest-drawn+x))
+		term.Quo(term, product(f-x+1, drawn-x+1))
+	}
+	return 0
+}
+
+func product(a, b int) *big.Int { return new(big.Int).Mul(big.NewInt(int64(a)), big.NewInt(int64(b))) }
