@@ -162,7 +162,7 @@ func validHost(h string) bool {
 	return true
 }
 
-// partyCertificate signs the certificate of a client or operator. The same
+// partyCertificate signs the certificate of a party that is enrolled. The same
 // arguments give the same bytes.
 func (a *Authority) partyCertificate(c Caller, key ed25519.PublicKey, serial Serial, life validity) ([]byte, error) {
 	t := a.template(c.Name, serial, life, x509.ExtKeyUsageClientAuth)

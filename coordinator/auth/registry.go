@@ -42,7 +42,7 @@ const (
 
 // Validity of the certificates that a registry issues.
 const (
-	ClientValidity   = 90 * 24 * time.Hour
+	ClientValidity   = 90 * 24 * time.Hour // and a decryptor's
 	OperatorValidity = 30 * 24 * time.Hour
 )
 
@@ -183,7 +183,7 @@ func (r *Registry) NewToken(role Role, name string, life time.Duration, now time
 // Grant is what an enrolled party gets.
 type Grant struct {
 	Certificate []byte // X.509 in DER
-	// Identity has the credential that clients show each other; zero for an operator.
+	// Identity has the credential that clients show each other; zero for others.
 	Identity secagg.Identity
 }
 
@@ -367,7 +367,7 @@ func named(leaf *x509.Certificate) (Caller, bool) {
 		return Caller{}, false
 	}
 	u := leaf.URIs[0]
-	for _, role := range []Role{RoleClient, RoleOperator} {
+	for _, role := range []Role{RoleClient, RoleOperator, RoleDecryptor} {
 		if name := strings.TrimPrefix(u.Path, "/"); u.Host == role.String() && name == leaf.Subject.CommonName && secagg.PartyID(name).Valid() {
 			return Caller{role, name}, true
 		}

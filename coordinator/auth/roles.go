@@ -17,9 +17,11 @@ const (
 	RoleClient Role = 1
 	// RoleOperator runs the coordinator.
 	RoleOperator Role = 2
+	// RoleDecryptor helps to open sums, as a member of a committee.
+	RoleDecryptor Role = 3
 )
 
-var roleNames = [...]string{"anonymous", "client", "operator"}
+var roleNames = [...]string{"anonymous", "client", "operator", "decryptor"}
 
 // String names the role; an unknown value reads as "anonymous".
 func (r Role) String() string {
@@ -30,7 +32,7 @@ func (r Role) String() string {
 }
 
 // named reports whether parties of this role can be enrolled.
-func (r Role) named() bool { return r == RoleClient || r == RoleOperator }
+func (r Role) named() bool { return r == RoleClient || r == RoleOperator || r == RoleDecryptor }
 
 // Caller is who makes a call.
 type Caller struct {
@@ -45,16 +47,17 @@ var ErrDenied = fault.New(fault.Denied, "auth/denied", "this role may not make t
 // table lists the roles that may call each method. A method that is not in it may
 // be called by nobody.
 var table = map[string][]Role{
-	"/choir.v1.Round/CheckIn":      {RoleClient},
-	"/choir.v1.Round/Send":         {RoleClient},
-	"/choir.v1.Round/Receive":      {RoleClient},
+	"/choir.v1.Round/CheckIn":      {RoleClient, RoleDecryptor},
+	"/choir.v1.Round/Send":         {RoleClient, RoleDecryptor},
+	"/choir.v1.Round/Receive":      {RoleClient, RoleDecryptor},
 	"/choir.v1.Round/Fetch":        {RoleClient},
 	"/choir.v1.Round/UploadBegin":  {RoleClient},
 	"/choir.v1.Round/Upload":       {RoleClient},
 	"/choir.v1.Round/UploadCommit": {RoleClient},
+	"/choir.v1.Round/Letters":      {RoleDecryptor},
 
 	"/choir.v1.Enrolment/Enrol": {RoleAnonymous},
-	"/choir.v1.Enrolment/Renew": {RoleClient, RoleOperator},
+	"/choir.v1.Enrolment/Renew": {RoleClient, RoleOperator, RoleDecryptor},
 
 	"/choir.v1.Operator/StartRun":    {RoleOperator},
 	"/choir.v1.Operator/ListRuns":    {RoleOperator},
@@ -66,7 +69,7 @@ var table = map[string][]Role{
 	"/choir.v1.Operator/CreateToken": {RoleOperator},
 	"/choir.v1.Operator/Revoke":      {RoleOperator},
 
-	"/grpc.health.v1.Health/Check": {RoleAnonymous, RoleClient, RoleOperator},
+	"/grpc.health.v1.Health/Check": {RoleAnonymous, RoleClient, RoleOperator, RoleDecryptor},
 }
 
 // Allow returns nil if a role may call a method, given by its full gRPC name.

@@ -82,14 +82,18 @@ func exchange(ctx context.Context, conn *grpc.ClientConn, method string, message
 // What each role may call, said once more and apart from the product's table.
 func TestEachRoleMayCallItsOwnMethodsOnly(t *testing.T) {
 	w := newWorld(t, rpc.Limits{CallBurst: 1000})
-	alice, admin := w.enrol(auth.RoleClient, "alice"), w.enrol(auth.RoleOperator, "admin")
-	callers := map[string]*grpc.ClientConn{"anonymous": w.stub(nil), "client": w.stub(&alice), "operator": w.stub(&admin)}
+	alice, admin, member := w.enrol(auth.RoleClient, "alice"), w.enrol(auth.RoleOperator, "admin"), w.enrol(auth.RoleDecryptor, "member")
+	callers := map[string]*grpc.ClientConn{"anonymous": w.stub(nil), "client": w.stub(&alice), "operator": w.stub(&admin), "decryptor": w.stub(&member)}
 	unary, streams := methods()
 	all := append(unary, streams...)
 	require.Greater(t, len(all), 18)
 	for _, method := range all {
 		var may []string
 		switch service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/"); {
+		case name == "CheckIn" || name == "Send" || name == "Receive":
+			may = []string{"client", "decryptor"}
+		case name == "Letters":
+			may = []string{"decryptor"}
 		case service == "choir.v1.Round":
 			may = []string{"client"}
 		case service == "choir.v1.Operator":
@@ -97,9 +101,9 @@ func TestEachRoleMayCallItsOwnMethodsOnly(t *testing.T) {
 		case name == "Enrol":
 			may = []string{"anonymous"}
 		case name == "Renew":
-			may = []string{"client", "operator"}
+			may = []string{"client", "operator", "decryptor"}
 		case method == "/grpc.health.v1.Health/Check":
-			may = []string{"anonymous", "client", "operator"}
+			may = []string{"anonymous", "client", "operator", "decryptor"}
 		}
 		for role, conn := range callers {
 			err := grpctransport.Fault(exchange(t.Context(), conn, method, nil))
@@ -119,8 +123,8 @@ func TestEachRoleMayCallItsOwnMethodsOnly(t *testing.T) {
 // Bytes that are no message, on each call, end the call and nothing else.
 func TestGarbageEndsTheCallAndNothingElse(t *testing.T) {
 	w := newWorld(t, rpc.Limits{CallBurst: 10000, CallsPerSecond: 10000})
-	alice, admin := w.enrol(auth.RoleClient, "alice"), w.enrol(auth.RoleOperator, "admin")
-	callers := []*grpc.ClientConn{w.stub(nil), w.stub(&alice), w.stub(&admin)}
+	alice, admin, member := w.enrol(auth.RoleClient, "alice"), w.enrol(auth.RoleOperator, "admin"), w.enrol(auth.RoleDecryptor, "member")
+	callers := []*grpc.ClientConn{w.stub(nil), w.stub(&alice), w.stub(&admin), w.stub(&member)}
 	coins := rand.New(rand.NewPCG(1, 2))
 	unary, streams := methods()
 	for _, method := range append(unary, streams...) {

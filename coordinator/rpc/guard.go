@@ -16,6 +16,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/auth"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/proto/choir/v1/choirv1grpc"
+	"github.com/choir-fl/choir/secagg"
 )
 
 // call is one call under way.
@@ -61,6 +62,7 @@ var long = map[string]bool{
 	choirv1grpc.Round_Fetch_FullMethodName:        true,
 	choirv1grpc.Round_Upload_FullMethodName:       true,
 	choirv1grpc.Round_UploadCommit_FullMethodName: true,
+	choirv1grpc.Round_Letters_FullMethodName:      true,
 	choirv1grpc.Operator_StartRun_FullMethodName:  true,
 	choirv1grpc.Operator_WatchRun_FullMethodName:  true,
 	choirv1grpc.Operator_Export_FullMethodName:    true,
@@ -220,8 +222,18 @@ func (w *watched) watch(do func() error) error {
 	return do()
 }
 
-// party returns the name of the client that makes a call.
+// party returns who makes a call.
 func party(ctx context.Context) auth.Caller {
 	who, _ := ctx.Value(callerKey{}).(caller) // always set by guard
 	return who.Caller
+}
+
+// address returns the name under which engines know who makes a call.
+func address(ctx context.Context) secagg.PartyID { return addressOf(party(ctx)) }
+
+func addressOf(who auth.Caller) secagg.PartyID {
+	if who.Role == auth.RoleDecryptor {
+		return secagg.DecryptorAddress(secagg.PartyID(who.Name))
+	}
+	return secagg.PartyID(who.Name)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/store/mem"
 	choirv1 "github.com/choir-fl/choir/proto/choir/v1"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 	"github.com/choir-fl/choir/tensor"
@@ -64,7 +65,7 @@ type world struct {
 	done     chan error
 }
 
-var schemes = []secagg.ServerScheme{plain.Scheme{}, pairwise.Scheme{}}
+var schemes = []secagg.ServerScheme{plain.Scheme{}, pairwise.Scheme{}, oneshot.Scheme{}}
 
 // logs collects what the server logs.
 type logs struct {
@@ -258,21 +259,21 @@ func (a adder) Train(_ context.Context, m tensor.Model, _ secagg.Task) (client.U
 }
 
 // options is what all clients of these tests are made of.
-func options(c grpctransport.Credentials) []client.Option {
+func options(c grpctransport.Credentials, pinned ...secagg.Digest) []client.Option {
 	return []client.Option{
 		client.WithIdentity(c.Identity, c.Key, c.AuthorityKey()),
-		client.WithSchemes(plain.Scheme{}, pairwise.Scheme{}),
-		client.WithConsent(client.Limits{Minimum: 1, TrustCoordinator: true}),
+		client.WithSchemes(plain.Scheme{}, pairwise.Scheme{}, oneshot.Scheme{}),
+		client.WithConsent(client.Limits{Minimum: 1, TrustCoordinator: true, Committees: pinned}),
 	}
 }
 
-// crowd runs clients until the test ends.
-func (w *world) crowd(transports []client.Transport, credentials []grpctransport.Credentials) {
+// crowd runs clients until the test ends, who pin committees.
+func (w *world) crowd(transports []client.Transport, credentials []grpctransport.Credentials, pinned ...secagg.Digest) {
 	w.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for i, c := range credentials {
-		cl, err := client.New(transports[i], adder(i+1), options(c)...)
+		cl, err := client.New(transports[i], adder(i+1), options(c, pinned...)...)
 		require.NoError(w.t, err)
 		all.Go(func() { _ = cl.Run(ctx) }) // ends with ctx
 	}

@@ -33,10 +33,14 @@ type Limits struct {
 	// Streams is how many calls may be under way in all. Default 16384.
 	Streams int
 	// StreamsPerParty is how many calls one party, or one address without a
-	// certificate, may have under way. Default 8.
+	// certificate, may have under way. Default 8. A committee member may have four
+	// times as many: it serves several jobs, with up to three calls for each.
 	StreamsPerParty int
 	// Uploads is how many uploads may move bytes at once. Default 256.
 	Uploads int
+	// Letters is how many streams may move letters to committee members at once.
+	// Default 32.
+	Letters int
 	// Buffered is how many bytes of canonical messages may be in memory while they
 	// are being received. Default 256 MiB.
 	Buffered int64
@@ -70,7 +74,7 @@ var ErrConfig = fault.New(fault.Usage, "rpc/config", "server configuration is re
 
 // check fills in the defaults and refuses what is negative.
 func (l Limits) check() (Limits, error) {
-	for _, v := range []int64{int64(l.Connections), int64(l.Streams), int64(l.StreamsPerParty), int64(l.Uploads), l.Buffered,
+	for _, v := range []int64{int64(l.Connections), int64(l.Streams), int64(l.StreamsPerParty), int64(l.Uploads), int64(l.Letters), l.Buffered,
 		int64(l.CallBurst), l.UploadRate, int64(l.Idle), int64(l.Call), int64(l.Stream), int64(l.Poll), int64(l.Handshake),
 		int64(l.Grace), l.Spool, l.Model} {
 		if v < 0 {
@@ -84,6 +88,7 @@ func (l Limits) check() (Limits, error) {
 	l.Streams = cmp.Or(l.Streams, 16384)
 	l.StreamsPerParty = cmp.Or(l.StreamsPerParty, 8)
 	l.Uploads = cmp.Or(l.Uploads, 256)
+	l.Letters = cmp.Or(l.Letters, 32)
 	l.Buffered = cmp.Or(l.Buffered, 256<<20)
 	l.CallsPerSecond = cmp.Or(l.CallsPerSecond, 20)
 	l.CallBurst = cmp.Or(l.CallBurst, 100)

@@ -215,7 +215,7 @@ func (o operatorService) Export(req *choirv1.RunRequest, stream choirv1grpc.Oper
 }
 
 // errRole is a role that nobody can have.
-var errRole = fault.New(fault.Invalid, "rpc/role", "role is neither client nor operator", "name one of them")
+var errRole = fault.New(fault.Invalid, "rpc/role", "role is neither client, operator nor decryptor", "name one of them")
 
 func namedRole(r choirv1.Role) (auth.Role, error) {
 	switch r {
@@ -223,6 +223,8 @@ func namedRole(r choirv1.Role) (auth.Role, error) {
 		return auth.RoleClient, nil
 	case choirv1.Role_ROLE_OPERATOR:
 		return auth.RoleOperator, nil
+	case choirv1.Role_ROLE_DECRYPTOR:
+		return auth.RoleDecryptor, nil
 	default:
 		return 0, errRole
 	}
@@ -257,19 +259,19 @@ func (o operatorService) Revoke(ctx context.Context, req *choirv1.RevokeRequest)
 		return nil, err
 	}
 	o.s.parties.end(who, auth.ErrRevoked.At("%s %s", who.Role, who.Name))
-	if role == auth.RoleClient {
-		o.s.leave(secagg.PartyID(req.GetName()))
+	if role != auth.RoleOperator {
+		o.s.leave(addressOf(who))
 	}
 	o.s.log.Info("party revoked", "operator", party(ctx).Name, "role", role.String(), "name", req.GetName(), "reason", req.GetReason())
 	return &choirv1.RevokeResponse{}, nil
 }
 
-// leave tells the attempts under way not to wait for a client. What it has
+// leave tells the attempts under way not to wait for a party. What a client has
 // uploaded before stays in the sum: nobody can take it out.
-func (s *Server) leave(client secagg.PartyID) {
+func (s *Server) leave(from secagg.PartyID) {
 	for _, r := range s.runs.list() {
-		if err := r.engine.Leave(client, r.engine.State().ID); err != nil {
-			s.log.Warn("revoked client could not be taken out of the attempt", "job", r.job, "client", client, "error", err)
+		if err := r.engine.Leave(from, r.engine.State().ID); err != nil {
+			s.log.Warn("revoked party could not be taken out of the attempt", "job", r.job, "party", from, "error", err)
 		}
 	}
 }

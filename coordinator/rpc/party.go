@@ -48,7 +48,11 @@ func (p *parties) enter(who caller, c *call, now time.Time) error {
 	if p.all >= p.limits.Streams {
 		return ErrBusy
 	}
-	if len(p.active[who]) >= p.limits.StreamsPerParty {
+	most := p.limits.StreamsPerParty
+	if who.Role == auth.RoleDecryptor {
+		most *= 4
+	}
+	if len(p.active[who]) >= most {
 		return ErrParty
 	}
 	if p.active[who] == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/choir-fl/choir/secagg"
 )
 
-// roundService is what clients call. The client is the one that the certificate
-// names, whatever a message says.
+// roundService is what clients and committee members call. The caller is the one that
+// the certificate names, whatever a message says.
 type roundService struct {
 	choirv1grpc.UnimplementedRoundServer
 	s *Server
@@ -46,11 +46,14 @@ func (t roundService) CheckIn(req *choirv1.CheckInRequest, stream choirv1grpc.Ro
 	} else {
 		candidates = t.s.runs.list()
 	}
-	client := secagg.PartyID(party(stream.Context()).Name)
+	from := address(stream.Context())
 	device := coordinator.Conditions{Charging: req.GetCharging(), Unmetered: req.GetUnmetered(), Idle: req.GetIdle()}
 	wait := time.Duration(math.MaxInt64)
 	for _, r := range candidates {
-		offer, err := r.engine.CheckIn(client, device)
+		offer, err := r.engine.CheckIn(from, device)
+		if errors.Is(err, round.ErrNotMember) && req.GetJob() == "" {
+			continue // a run under another committee than the caller's
+		}
 		if err != nil {
 			return err
 		}
@@ -60,13 +63,13 @@ func (t roundService) CheckIn(req *choirv1.CheckInRequest, stream choirv1grpc.Ro
 		}
 		wait = min(wait, offer.Wait)
 	}
-	if len(candidates) == 0 {
+	if wait == math.MaxInt64 {
 		wait = noRuns
 	}
 	return stream.Send(&choirv1.CheckInResponse{WaitMillis: uint64(max(wait.Milliseconds(), 1))})
 }
 
-// noRuns is when a client comes back that found no run at all.
+// noRuns is when a party comes back that found no run at all.
 const noRuns = time.Minute
 
 // Send implements choirv1grpc.RoundServer.
@@ -85,7 +88,7 @@ func (t roundService) Send(stream choirv1grpc.Round_SendServer) error {
 		return err
 	}
 	defer release()
-	err = r.engine.Message(secagg.PartyID(party(stream.Context()).Name), id, h.GetStep(), message)
+	err = r.engine.Message(address(stream.Context()), id, h.GetStep(), message)
 	// An answer to a step that is over was taken before or comes too late; either
 	// way the client goes on with what is due now.
 	superseded := errors.Is(err, round.ErrStep) || errors.Is(err, round.ErrState)
@@ -101,12 +104,12 @@ func (t roundService) Receive(req *choirv1.ReceiveRequest, stream choirv1grpc.Ro
 	if err != nil {
 		return err
 	}
-	client := secagg.PartyID(party(stream.Context()).Name)
+	to := address(stream.Context())
 	poll := time.NewTimer(t.s.limits.Poll)
 	defer poll.Stop()
 	for {
-		mail := r.awaitMail(client)
-		if env, ok := r.engine.Envelope(client, id, req.GetAfter()); ok {
+		mail := r.awaitMail(to)
+		if env, ok := r.engine.Envelope(to, id, req.GetAfter()); ok {
 			_, err := outgoing{func(p []byte) error { return stream.Send(&choirv1.ReceiveResponse{Data: p}) }}.Write(env.Encode())
 			return err
 		}

@@ -68,6 +68,7 @@ type Server struct {
 	parties *parties
 	buffers *buffers
 	uploads *uploads
+	letters chan struct{} // one for each stream that moves letters
 	slots   chan struct{}
 
 	handlers sync.WaitGroup // of calls, also those that were interrupted
@@ -106,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, limits: limits, log: cfg.Log, parties: newParties(limits), buffers: &buffers{free: limits.Buffered},
-		uploads: newUploads(limits.Uploads), slots: make(chan struct{}, cfg.Workers), stopping: make(chan struct{})}
+		uploads: newUploads(limits.Uploads), letters: make(chan struct{}, limits.Letters), slots: make(chan struct{}, cfg.Workers), stopping: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.runs = &runs{s: s, all: map[string]*run{}}
 	s.close = sync.OnceValue(s.runs.close)

@@ -14,6 +14,7 @@ import (
 	"github.com/choir-fl/choir/client/filestate"
 	"github.com/choir-fl/choir/client/grpctransport"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -25,6 +26,7 @@ type device struct {
 	State       string // directory
 	Index       int    // among Clients, which the pattern of its updates depends on
 	Clients     int
+	Committees  []secagg.Digest // pinned
 	// Stop is where the device stops in round StopRound, until it is killed or told
 	// to go on: one of the steps below. Empty: nowhere.
 	Stop      string
@@ -89,8 +91,8 @@ func (d device) run(wait func(), turns chan struct{}) error {
 	defer state.Close()
 	c, err := client.New(&reporting{Transport: link, device: d, name: creds.Name(), wait: wait, turns: turns}, pattern{d.Index, d.Clients},
 		client.WithIdentity(creds.Identity, creds.Key, creds.AuthorityKey()),
-		client.WithSchemes(pairwise.Scheme{}),
-		client.WithConsent(client.Limits{Minimum: 1, TrustCoordinator: true}),
+		client.WithSchemes(pairwise.Scheme{}, oneshot.Scheme{}),
+		client.WithConsent(client.Limits{Minimum: 1, TrustCoordinator: true, Committees: d.Committees}),
 		client.WithState(state),
 		client.WithLogger(log))
 	if err != nil {

@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -118,18 +120,24 @@ func (w *world) launch(devices ...device) *process {
 type terms struct {
 	clients, minimum, rounds, values int
 	exchange, upload                 time.Duration
+	admission                        time.Duration // 0 for as long as the tests are patient
+	committee                        string        // file of the committee that opens the sums; empty for none
 }
 
 // plan writes a plan of a job "job" over a flat model, and that model as a ramp.
 func (w *world) plan(x terms) (planFile, modelFile string) {
 	w.t.Helper()
+	scheme := plan.Scheme{Name: pairwise.Name, CrossSilo: x.minimum < 16}
+	if x.committee != "" {
+		scheme.Name, scheme.CommitteeFile = oneshot.Name, x.committee
+	}
 	text, err := plan.Literal{
 		Schema: secagg.PlanSchema, Job: "job",
 		Model:     plan.Model{Tensors: []plan.Tensor{{Name: "w", Shape: []int{x.values}}}, Initial: "initial.safetensors"},
-		Scheme:    plan.Scheme{Name: pairwise.Name, CrossSilo: x.minimum < 16},
+		Scheme:    scheme,
 		Cohort:    plan.Cohort{Size: x.clients, Minimum: x.minimum},
 		Rounds:    plan.Rounds{Count: x.rounds},
-		Deadlines: plan.Deadlines{Admission: patience, Exchange: x.exchange, Upload: x.upload},
+		Deadlines: plan.Deadlines{Admission: cmp.Or(x.admission, patience), Exchange: x.exchange, Upload: x.upload},
 		Encoding:  plan.Encoding{ClipNorm: 1 << 10, Bits: 24, Scale: 1 / resolution},
 		Training:  plan.Training{Epochs: 1, BatchSize: 1, LearningRate: 1},
 		// Not the number of survivors: dividing by it would round.

@@ -33,6 +33,8 @@ const (
 	Role_ROLE_CLIENT Role = 1
 	// Starts, watches and stops runs, admits and revokes parties.
 	Role_ROLE_OPERATOR Role = 2
+	// Helps to open sums, as a member of a committee.
+	Role_ROLE_DECRYPTOR Role = 3
 )
 
 // Enum value maps for Role.
@@ -41,11 +43,13 @@ var (
 		0: "ROLE_UNSPECIFIED",
 		1: "ROLE_CLIENT",
 		2: "ROLE_OPERATOR",
+		3: "ROLE_DECRYPTOR",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
 		"ROLE_CLIENT":      1,
 		"ROLE_OPERATOR":    2,
+		"ROLE_DECRYPTOR":   3,
 	}
 )
 
@@ -194,7 +198,7 @@ type Grant struct {
 	// The enrolment authority's certificate, X.509 in DER. Its SHA-256 is the
 	// fingerprint in the token.
 	Authority []byte `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"`
-	// secagg.Identity.Encode: name, key and credential. Empty for an operator.
+	// secagg.Identity.Encode: name, key and credential. Set for a client only.
 	Identity      []byte `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -264,11 +268,12 @@ const file_choir_v1_enrolment_proto_rawDesc = "" +
 	"\x05Grant\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1c\n" +
 	"\tauthority\x18\x02 \x01(\fR\tauthority\x12\x1a\n" +
-	"\bidentity\x18\x03 \x01(\fR\bidentity*@\n" +
+	"\bidentity\x18\x03 \x01(\fR\bidentity*T\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_CLIENT\x10\x01\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x02B2Z0github.com/choir-fl/choir/proto/choir/v1;choirv1b\x06proto3"
+	"\rROLE_OPERATOR\x10\x02\x12\x12\n" +
+	"\x0eROLE_DECRYPTOR\x10\x03B2Z0github.com/choir-fl/choir/proto/choir/v1;choirv1b\x06proto3"
 
 var (
 	file_choir_v1_enrolment_proto_rawDescOnce sync.Once

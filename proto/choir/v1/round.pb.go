@@ -1,4 +1,4 @@
-// What a client and a coordinator say to each other about rounds.
+// What a client or a committee member and a coordinator say to each other about rounds.
 //
 // Tasks, envelopes, identities, answers and commit frames are canonical encodings
 // of package secagg. They travel opaque: this layer cuts them into parts and puts
@@ -96,7 +96,7 @@ func (x *RoundId) GetAttempt() uint32 {
 	return 0
 }
 
-// CheckInRequest asks for work. The client is named by its certificate.
+// CheckInRequest asks for work. The party is named by its certificate.
 //
 // Next free number: 5.
 type CheckInRequest struct {
@@ -236,7 +236,8 @@ type MessageHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The attempt that the message belongs to.
 	Round *RoundId `protobuf:"bytes,1,opt,name=round,proto3" json:"round,omitempty"`
-	// secagg.Envelope.Step of the instruction that it answers; 0 to join.
+	// secagg.Envelope.Step of the instruction that it answers; 0 to join, or, for a
+	// committee member, to announce itself.
 	Step uint32 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
 	// Length of the message in bytes, at most secagg.MaxMessage.
 	Size          uint32 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
@@ -1002,6 +1003,113 @@ func (*UploadCommitResponse) Descriptor() ([]byte, []int) {
 	return file_choir_v1_round_proto_rawDescGZIP(), []int{16}
 }
 
+// LettersRequest asks for what clients wrote to the committee member that calls.
+//
+// Next free number: 3.
+type LettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The attempt.
+	Round *RoundId `protobuf:"bytes,1,opt,name=round,proto3" json:"round,omitempty"`
+	// The number of the first letter wanted; they are numbered from 0 in the order in
+	// which uploads were accepted.
+	First         uint32 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LettersRequest) Reset() {
+	*x = LettersRequest{}
+	mi := &file_choir_v1_round_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LettersRequest) ProtoMessage() {}
+
+func (x *LettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_round_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LettersRequest.ProtoReflect.Descriptor instead.
+func (*LettersRequest) Descriptor() ([]byte, []int) {
+	return file_choir_v1_round_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LettersRequest) GetRound() *RoundId {
+	if x != nil {
+		return x.Round
+	}
+	return nil
+}
+
+func (x *LettersRequest) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+// LettersResponse is a part of the letters that are there, in the form of
+// secagg.WriteLetter. A stream without parts means that there were none yet: ask again.
+//
+// Next free number: 2.
+type LettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LettersResponse) Reset() {
+	*x = LettersResponse{}
+	mi := &file_choir_v1_round_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LettersResponse) ProtoMessage() {}
+
+func (x *LettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_round_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LettersResponse.ProtoReflect.Descriptor instead.
+func (*LettersResponse) Descriptor() ([]byte, []int) {
+	return file_choir_v1_round_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LettersResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_choir_v1_round_proto protoreflect.FileDescriptor
 
 const file_choir_v1_round_proto_rawDesc = "" +
@@ -1060,7 +1168,12 @@ const file_choir_v1_round_proto_rawDesc = "" +
 	"\x13UploadCommitRequest\x12/\n" +
 	"\x06header\x18\x01 \x01(\v2\x17.choir.v1.MessageHeaderR\x06header\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x16\n" +
-	"\x14UploadCommitResponseB2Z0github.com/choir-fl/choir/proto/choir/v1;choirv1b\x06proto3"
+	"\x14UploadCommitResponse\"O\n" +
+	"\x0eLettersRequest\x12'\n" +
+	"\x05round\x18\x01 \x01(\v2\x11.choir.v1.RoundIdR\x05round\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\rR\x05first\"%\n" +
+	"\x0fLettersResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04dataB2Z0github.com/choir-fl/choir/proto/choir/v1;choirv1b\x06proto3"
 
 var (
 	file_choir_v1_round_proto_rawDescOnce sync.Once
@@ -1074,7 +1187,7 @@ func file_choir_v1_round_proto_rawDescGZIP() []byte {
 	return file_choir_v1_round_proto_rawDescData
 }
 
-var file_choir_v1_round_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_choir_v1_round_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_choir_v1_round_proto_goTypes = []any{
 	(*RoundId)(nil),              // 0: choir.v1.RoundId
 	(*CheckInRequest)(nil),       // 1: choir.v1.CheckInRequest
@@ -1093,6 +1206,8 @@ var file_choir_v1_round_proto_goTypes = []any{
 	(*UploadResponse)(nil),       // 14: choir.v1.UploadResponse
 	(*UploadCommitRequest)(nil),  // 15: choir.v1.UploadCommitRequest
 	(*UploadCommitResponse)(nil), // 16: choir.v1.UploadCommitResponse
+	(*LettersRequest)(nil),       // 17: choir.v1.LettersRequest
+	(*LettersResponse)(nil),      // 18: choir.v1.LettersResponse
 }
 var file_choir_v1_round_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.MessageHeader.round:type_name -> choir.v1.RoundId
@@ -1103,11 +1218,12 @@ var file_choir_v1_round_proto_depIdxs = []int32{
 	0,  // 5: choir.v1.UploadHeader.round:type_name -> choir.v1.RoundId
 	12, // 6: choir.v1.UploadRequest.header:type_name -> choir.v1.UploadHeader
 	3,  // 7: choir.v1.UploadCommitRequest.header:type_name -> choir.v1.MessageHeader
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	0,  // 8: choir.v1.LettersRequest.round:type_name -> choir.v1.RoundId
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_choir_v1_round_proto_init() }
@@ -1121,7 +1237,7 @@ func file_choir_v1_round_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_choir_v1_round_proto_rawDesc), len(file_choir_v1_round_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -28,7 +28,7 @@ var File_choir_v1_services_proto protoreflect.FileDescriptor
 
 const file_choir_v1_services_proto_rawDesc = "" +
 	"\n" +
-	"\x17choir/v1/services.proto\x12\bchoir.v1\x1a\x18choir/v1/enrolment.proto\x1a\x17choir/v1/operator.proto\x1a\x14choir/v1/round.proto2\xdc\x03\n" +
+	"\x17choir/v1/services.proto\x12\bchoir.v1\x1a\x18choir/v1/enrolment.proto\x1a\x17choir/v1/operator.proto\x1a\x14choir/v1/round.proto2\x9e\x04\n" +
 	"\x05Round\x12@\n" +
 	"\aCheckIn\x12\x18.choir.v1.CheckInRequest\x1a\x19.choir.v1.CheckInResponse0\x01\x127\n" +
 	"\x04Send\x12\x15.choir.v1.SendRequest\x1a\x16.choir.v1.SendResponse(\x01\x12@\n" +
@@ -36,7 +36,8 @@ const file_choir_v1_services_proto_rawDesc = "" +
 	"\x05Fetch\x12\x16.choir.v1.FetchRequest\x1a\x17.choir.v1.FetchResponse0\x01\x12J\n" +
 	"\vUploadBegin\x12\x1c.choir.v1.UploadBeginRequest\x1a\x1d.choir.v1.UploadBeginResponse\x12=\n" +
 	"\x06Upload\x12\x17.choir.v1.UploadRequest\x1a\x18.choir.v1.UploadResponse(\x01\x12O\n" +
-	"\fUploadCommit\x12\x1d.choir.v1.UploadCommitRequest\x1a\x1e.choir.v1.UploadCommitResponse(\x012o\n" +
+	"\fUploadCommit\x12\x1d.choir.v1.UploadCommitRequest\x1a\x1e.choir.v1.UploadCommitResponse(\x01\x12@\n" +
+	"\aLetters\x12\x18.choir.v1.LettersRequest\x1a\x19.choir.v1.LettersResponse0\x012o\n" +
 	"\tEnrolment\x120\n" +
 	"\x05Enrol\x12\x16.choir.v1.EnrolRequest\x1a\x0f.choir.v1.Grant\x120\n" +
 	"\x05Renew\x12\x16.choir.v1.RenewRequest\x1a\x0f.choir.v1.Grant2\xa8\x04\n" +
@@ -59,26 +60,28 @@ var file_choir_v1_services_proto_goTypes = []any{
 	(*v1.UploadBeginRequest)(nil),   // 4: choir.v1.UploadBeginRequest
 	(*v1.UploadRequest)(nil),        // 5: choir.v1.UploadRequest
 	(*v1.UploadCommitRequest)(nil),  // 6: choir.v1.UploadCommitRequest
-	(*v1.EnrolRequest)(nil),         // 7: choir.v1.EnrolRequest
-	(*v1.RenewRequest)(nil),         // 8: choir.v1.RenewRequest
-	(*v1.StartRunRequest)(nil),      // 9: choir.v1.StartRunRequest
-	(*v1.ListRunsRequest)(nil),      // 10: choir.v1.ListRunsRequest
-	(*v1.RunRequest)(nil),           // 11: choir.v1.RunRequest
-	(*v1.CreateTokenRequest)(nil),   // 12: choir.v1.CreateTokenRequest
-	(*v1.RevokeRequest)(nil),        // 13: choir.v1.RevokeRequest
-	(*v1.CheckInResponse)(nil),      // 14: choir.v1.CheckInResponse
-	(*v1.SendResponse)(nil),         // 15: choir.v1.SendResponse
-	(*v1.ReceiveResponse)(nil),      // 16: choir.v1.ReceiveResponse
-	(*v1.FetchResponse)(nil),        // 17: choir.v1.FetchResponse
-	(*v1.UploadBeginResponse)(nil),  // 18: choir.v1.UploadBeginResponse
-	(*v1.UploadResponse)(nil),       // 19: choir.v1.UploadResponse
-	(*v1.UploadCommitResponse)(nil), // 20: choir.v1.UploadCommitResponse
-	(*v1.Grant)(nil),                // 21: choir.v1.Grant
-	(*v1.RunState)(nil),             // 22: choir.v1.RunState
-	(*v1.ListRunsResponse)(nil),     // 23: choir.v1.ListRunsResponse
-	(*v1.WatchRunResponse)(nil),     // 24: choir.v1.WatchRunResponse
-	(*v1.CreateTokenResponse)(nil),  // 25: choir.v1.CreateTokenResponse
-	(*v1.RevokeResponse)(nil),       // 26: choir.v1.RevokeResponse
+	(*v1.LettersRequest)(nil),       // 7: choir.v1.LettersRequest
+	(*v1.EnrolRequest)(nil),         // 8: choir.v1.EnrolRequest
+	(*v1.RenewRequest)(nil),         // 9: choir.v1.RenewRequest
+	(*v1.StartRunRequest)(nil),      // 10: choir.v1.StartRunRequest
+	(*v1.ListRunsRequest)(nil),      // 11: choir.v1.ListRunsRequest
+	(*v1.RunRequest)(nil),           // 12: choir.v1.RunRequest
+	(*v1.CreateTokenRequest)(nil),   // 13: choir.v1.CreateTokenRequest
+	(*v1.RevokeRequest)(nil),        // 14: choir.v1.RevokeRequest
+	(*v1.CheckInResponse)(nil),      // 15: choir.v1.CheckInResponse
+	(*v1.SendResponse)(nil),         // 16: choir.v1.SendResponse
+	(*v1.ReceiveResponse)(nil),      // 17: choir.v1.ReceiveResponse
+	(*v1.FetchResponse)(nil),        // 18: choir.v1.FetchResponse
+	(*v1.UploadBeginResponse)(nil),  // 19: choir.v1.UploadBeginResponse
+	(*v1.UploadResponse)(nil),       // 20: choir.v1.UploadResponse
+	(*v1.UploadCommitResponse)(nil), // 21: choir.v1.UploadCommitResponse
+	(*v1.LettersResponse)(nil),      // 22: choir.v1.LettersResponse
+	(*v1.Grant)(nil),                // 23: choir.v1.Grant
+	(*v1.RunState)(nil),             // 24: choir.v1.RunState
+	(*v1.ListRunsResponse)(nil),     // 25: choir.v1.ListRunsResponse
+	(*v1.WatchRunResponse)(nil),     // 26: choir.v1.WatchRunResponse
+	(*v1.CreateTokenResponse)(nil),  // 27: choir.v1.CreateTokenResponse
+	(*v1.RevokeResponse)(nil),       // 28: choir.v1.RevokeResponse
 }
 var file_choir_v1_services_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.Round.CheckIn:input_type -> choir.v1.CheckInRequest
@@ -88,37 +91,39 @@ var file_choir_v1_services_proto_depIdxs = []int32{
 	4,  // 4: choir.v1.Round.UploadBegin:input_type -> choir.v1.UploadBeginRequest
 	5,  // 5: choir.v1.Round.Upload:input_type -> choir.v1.UploadRequest
 	6,  // 6: choir.v1.Round.UploadCommit:input_type -> choir.v1.UploadCommitRequest
-	7,  // 7: choir.v1.Enrolment.Enrol:input_type -> choir.v1.EnrolRequest
-	8,  // 8: choir.v1.Enrolment.Renew:input_type -> choir.v1.RenewRequest
-	9,  // 9: choir.v1.Operator.StartRun:input_type -> choir.v1.StartRunRequest
-	10, // 10: choir.v1.Operator.ListRuns:input_type -> choir.v1.ListRunsRequest
-	11, // 11: choir.v1.Operator.WatchRun:input_type -> choir.v1.RunRequest
-	11, // 12: choir.v1.Operator.Pause:input_type -> choir.v1.RunRequest
-	11, // 13: choir.v1.Operator.Resume:input_type -> choir.v1.RunRequest
-	11, // 14: choir.v1.Operator.Abort:input_type -> choir.v1.RunRequest
-	11, // 15: choir.v1.Operator.Export:input_type -> choir.v1.RunRequest
-	12, // 16: choir.v1.Operator.CreateToken:input_type -> choir.v1.CreateTokenRequest
-	13, // 17: choir.v1.Operator.Revoke:input_type -> choir.v1.RevokeRequest
-	14, // 18: choir.v1.Round.CheckIn:output_type -> choir.v1.CheckInResponse
-	15, // 19: choir.v1.Round.Send:output_type -> choir.v1.SendResponse
-	16, // 20: choir.v1.Round.Receive:output_type -> choir.v1.ReceiveResponse
-	17, // 21: choir.v1.Round.Fetch:output_type -> choir.v1.FetchResponse
-	18, // 22: choir.v1.Round.UploadBegin:output_type -> choir.v1.UploadBeginResponse
-	19, // 23: choir.v1.Round.Upload:output_type -> choir.v1.UploadResponse
-	20, // 24: choir.v1.Round.UploadCommit:output_type -> choir.v1.UploadCommitResponse
-	21, // 25: choir.v1.Enrolment.Enrol:output_type -> choir.v1.Grant
-	21, // 26: choir.v1.Enrolment.Renew:output_type -> choir.v1.Grant
-	22, // 27: choir.v1.Operator.StartRun:output_type -> choir.v1.RunState
-	23, // 28: choir.v1.Operator.ListRuns:output_type -> choir.v1.ListRunsResponse
-	24, // 29: choir.v1.Operator.WatchRun:output_type -> choir.v1.WatchRunResponse
-	22, // 30: choir.v1.Operator.Pause:output_type -> choir.v1.RunState
-	22, // 31: choir.v1.Operator.Resume:output_type -> choir.v1.RunState
-	22, // 32: choir.v1.Operator.Abort:output_type -> choir.v1.RunState
-	17, // 33: choir.v1.Operator.Export:output_type -> choir.v1.FetchResponse
-	25, // 34: choir.v1.Operator.CreateToken:output_type -> choir.v1.CreateTokenResponse
-	26, // 35: choir.v1.Operator.Revoke:output_type -> choir.v1.RevokeResponse
-	18, // [18:36] is the sub-list for method output_type
-	0,  // [0:18] is the sub-list for method input_type
+	7,  // 7: choir.v1.Round.Letters:input_type -> choir.v1.LettersRequest
+	8,  // 8: choir.v1.Enrolment.Enrol:input_type -> choir.v1.EnrolRequest
+	9,  // 9: choir.v1.Enrolment.Renew:input_type -> choir.v1.RenewRequest
+	10, // 10: choir.v1.Operator.StartRun:input_type -> choir.v1.StartRunRequest
+	11, // 11: choir.v1.Operator.ListRuns:input_type -> choir.v1.ListRunsRequest
+	12, // 12: choir.v1.Operator.WatchRun:input_type -> choir.v1.RunRequest
+	12, // 13: choir.v1.Operator.Pause:input_type -> choir.v1.RunRequest
+	12, // 14: choir.v1.Operator.Resume:input_type -> choir.v1.RunRequest
+	12, // 15: choir.v1.Operator.Abort:input_type -> choir.v1.RunRequest
+	12, // 16: choir.v1.Operator.Export:input_type -> choir.v1.RunRequest
+	13, // 17: choir.v1.Operator.CreateToken:input_type -> choir.v1.CreateTokenRequest
+	14, // 18: choir.v1.Operator.Revoke:input_type -> choir.v1.RevokeRequest
+	15, // 19: choir.v1.Round.CheckIn:output_type -> choir.v1.CheckInResponse
+	16, // 20: choir.v1.Round.Send:output_type -> choir.v1.SendResponse
+	17, // 21: choir.v1.Round.Receive:output_type -> choir.v1.ReceiveResponse
+	18, // 22: choir.v1.Round.Fetch:output_type -> choir.v1.FetchResponse
+	19, // 23: choir.v1.Round.UploadBegin:output_type -> choir.v1.UploadBeginResponse
+	20, // 24: choir.v1.Round.Upload:output_type -> choir.v1.UploadResponse
+	21, // 25: choir.v1.Round.UploadCommit:output_type -> choir.v1.UploadCommitResponse
+	22, // 26: choir.v1.Round.Letters:output_type -> choir.v1.LettersResponse
+	23, // 27: choir.v1.Enrolment.Enrol:output_type -> choir.v1.Grant
+	23, // 28: choir.v1.Enrolment.Renew:output_type -> choir.v1.Grant
+	24, // 29: choir.v1.Operator.StartRun:output_type -> choir.v1.RunState
+	25, // 30: choir.v1.Operator.ListRuns:output_type -> choir.v1.ListRunsResponse
+	26, // 31: choir.v1.Operator.WatchRun:output_type -> choir.v1.WatchRunResponse
+	24, // 32: choir.v1.Operator.Pause:output_type -> choir.v1.RunState
+	24, // 33: choir.v1.Operator.Resume:output_type -> choir.v1.RunState
+	24, // 34: choir.v1.Operator.Abort:output_type -> choir.v1.RunState
+	18, // 35: choir.v1.Operator.Export:output_type -> choir.v1.FetchResponse
+	27, // 36: choir.v1.Operator.CreateToken:output_type -> choir.v1.CreateTokenResponse
+	28, // 37: choir.v1.Operator.Revoke:output_type -> choir.v1.RevokeResponse
+	19, // [19:38] is the sub-list for method output_type
+	0,  // [0:19] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

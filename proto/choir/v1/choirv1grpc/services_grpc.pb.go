@@ -30,18 +30,20 @@ const (
 	Round_UploadBegin_FullMethodName  = "/choir.v1.Round/UploadBegin"
 	Round_Upload_FullMethodName       = "/choir.v1.Round/Upload"
 	Round_UploadCommit_FullMethodName = "/choir.v1.Round/UploadCommit"
+	Round_Letters_FullMethodName      = "/choir.v1.Round/Letters"
 )
 
 // RoundClient is the client API for Round service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Round is for clients, who prove themselves with their certificate (role client).
-// Clients dial out; nothing ever connects to one.
+// Round is for clients and committee members, who prove themselves with their
+// certificate (roles client and decryptor). They dial out; nothing ever connects to one.
 type RoundClient interface {
 	// CheckIn asks for work: a task, or when to come back.
 	CheckIn(ctx context.Context, in *v1.CheckInRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.CheckInResponse], error)
-	// Send delivers the answer to a step, or joins an attempt.
+	// Send delivers the answer to a step, or joins an attempt, or announces a committee
+	// member.
 	Send(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[v1.SendRequest, v1.SendResponse], error)
 	// Receive waits, for a while, for an envelope.
 	Receive(ctx context.Context, in *v1.ReceiveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.ReceiveResponse], error)
@@ -55,6 +57,9 @@ type RoundClient interface {
 	// UploadCommit completes an upload: it answers once all bytes were verified
 	// against the frame and are durable.
 	UploadCommit(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[v1.UploadCommitRequest, v1.UploadCommitResponse], error)
+	// Letters waits, for a while, for letters to a committee member, and streams those
+	// there are.
+	Letters(ctx context.Context, in *v1.LettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.LettersResponse], error)
 }
 
 type roundClient struct {
@@ -171,16 +176,36 @@ func (c *roundClient) UploadCommit(ctx context.Context, opts ...grpc.CallOption)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Round_UploadCommitClient = grpc.ClientStreamingClient[v1.UploadCommitRequest, v1.UploadCommitResponse]
 
+func (c *roundClient) Letters(ctx context.Context, in *v1.LettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.LettersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Round_ServiceDesc.Streams[6], Round_Letters_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[v1.LettersRequest, v1.LettersResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Round_LettersClient = grpc.ServerStreamingClient[v1.LettersResponse]
+
 // RoundServer is the server API for Round service.
 // All implementations must embed UnimplementedRoundServer
 // for forward compatibility.
 //
-// Round is for clients, who prove themselves with their certificate (role client).
-// Clients dial out; nothing ever connects to one.
+// Round is for clients and committee members, who prove themselves with their
+// certificate (roles client and decryptor). They dial out; nothing ever connects to one.
 type RoundServer interface {
 	// CheckIn asks for work: a task, or when to come back.
 	CheckIn(*v1.CheckInRequest, grpc.ServerStreamingServer[v1.CheckInResponse]) error
-	// Send delivers the answer to a step, or joins an attempt.
+	// Send delivers the answer to a step, or joins an attempt, or announces a committee
+	// member.
 	Send(grpc.ClientStreamingServer[v1.SendRequest, v1.SendResponse]) error
 	// Receive waits, for a while, for an envelope.
 	Receive(*v1.ReceiveRequest, grpc.ServerStreamingServer[v1.ReceiveResponse]) error
@@ -194,6 +219,9 @@ type RoundServer interface {
 	// UploadCommit completes an upload: it answers once all bytes were verified
 	// against the frame and are durable.
 	UploadCommit(grpc.ClientStreamingServer[v1.UploadCommitRequest, v1.UploadCommitResponse]) error
+	// Letters waits, for a while, for letters to a committee member, and streams those
+	// there are.
+	Letters(*v1.LettersRequest, grpc.ServerStreamingServer[v1.LettersResponse]) error
 	mustEmbedUnimplementedRoundServer()
 }
 
@@ -224,6 +252,9 @@ func (UnimplementedRoundServer) Upload(grpc.ClientStreamingServer[v1.UploadReque
 }
 func (UnimplementedRoundServer) UploadCommit(grpc.ClientStreamingServer[v1.UploadCommitRequest, v1.UploadCommitResponse]) error {
 	return status.Error(codes.Unimplemented, "method UploadCommit not implemented")
+}
+func (UnimplementedRoundServer) Letters(*v1.LettersRequest, grpc.ServerStreamingServer[v1.LettersResponse]) error {
+	return status.Error(codes.Unimplemented, "method Letters not implemented")
 }
 func (UnimplementedRoundServer) mustEmbedUnimplementedRoundServer() {}
 func (UnimplementedRoundServer) testEmbeddedByValue()               {}
@@ -318,6 +349,17 @@ func _Round_UploadCommit_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Round_UploadCommitServer = grpc.ClientStreamingServer[v1.UploadCommitRequest, v1.UploadCommitResponse]
 
+func _Round_Letters_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(v1.LettersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RoundServer).Letters(m, &grpc.GenericServerStream[v1.LettersRequest, v1.LettersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Round_LettersServer = grpc.ServerStreamingServer[v1.LettersResponse]
+
 // Round_ServiceDesc is the grpc.ServiceDesc for Round service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -361,6 +403,11 @@ var Round_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Round_UploadCommit_Handler,
 			ClientStreams: true,
 		},
+		{
+			StreamName:    "Letters",
+			Handler:       _Round_Letters_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "choir/v1/services.proto",
 }
@@ -379,7 +426,7 @@ type EnrolmentClient interface {
 	// Enrol is for parties without a certificate. The caller checks the
 	// coordinator's certificate against the fingerprint in its token.
 	Enrol(ctx context.Context, in *v1.EnrolRequest, opts ...grpc.CallOption) (*v1.Grant, error)
-	// Renew is for the holder of a valid certificate (role client or operator).
+	// Renew is for the holder of a valid certificate of any role.
 	Renew(ctx context.Context, in *v1.RenewRequest, opts ...grpc.CallOption) (*v1.Grant, error)
 }
 
@@ -420,7 +467,7 @@ type EnrolmentServer interface {
 	// Enrol is for parties without a certificate. The caller checks the
 	// coordinator's certificate against the fingerprint in its token.
 	Enrol(context.Context, *v1.EnrolRequest) (*v1.Grant, error)
-	// Renew is for the holder of a valid certificate (role client or operator).
+	// Renew is for the holder of a valid certificate of any role.
 	Renew(context.Context, *v1.RenewRequest) (*v1.Grant, error)
 	mustEmbedUnimplementedEnrolmentServer()
 }

@@ -1,0 +1,90 @@
+package decryptor
+
+import (
+	"crypto/rand"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/secagg"
+)
+
+// noCoins fails the test: what is refused is refused before anything is announced.
+type noCoins struct{ t testing.TB }
+
+func (c noCoins) Read([]byte) (int, error) {
+	c.t.Error("the member announced itself")
+	return 0, errors.New("no coins")
+}
+
+func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		task   func(*secagg.Task)
+		policy func(*Policy)
+		want   error
+	}{
+		"another committee":  {task: func(k *secagg.Task) { k.Terms.Committee = committeeOf(t, "four", "a", "b", "c", "e") }, want: ErrCommittee},
+		"no committee":       {task: func(k *secagg.Task) { k.Terms.Committee = secagg.Committee{} }, want: ErrCommittee},
+		"another job":        {policy: func(p *Policy) { p.Limits.Jobs = []string{"other"} }, want: ErrLimits},
+		"fewer clients":      {task: func(k *secagg.Task) { k.Terms.Minimum = 15 }, want: ErrLimits},
+		"fewer than its own": {policy: func(p *Policy) { p.Limits.Minimum = 17 }, want: ErrLimits},
+		"smaller buckets":    {task: func(k *secagg.Task) { k.Terms.Buckets.Minimum = 11 }, want: ErrLimits},
+		"smaller buckets in a fallback": {task: func(k *secagg.Task) {
+			k.Terms.View, k.Terms.Fallback, k.Terms.Buckets.Minimum = secagg.ViewSum, true, 11
+		}, want: ErrLimits},
+		"exact sums":          {policy: func(p *Policy) { p.Limits.Exact = false }, want: ErrLimits},
+		"another scheme":      {task: func(k *secagg.Task) { k.Terms.Scheme = "other" }, want: ErrScheme},
+		"a ninth attempt":     {task: func(k *secagg.Task) { k.Round.Attempt = 9 }, want: ErrAttempt},
+		"a job that is two":   {task: func(k *secagg.Task) { k.Round.Job = "other" }, want: secagg.ErrTerms},
+		"terms that are none": {task: func(k *secagg.Task) { k.Terms.Denominator = "" }, want: secagg.ErrTerms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			task, policy := taskOf(t, "job"), policyOf(t, "job")
+			if row.task != nil {
+				row.task(&task)
+			}
+			if row.policy != nil {
+				row.policy(&policy)
+			}
+			_, _, err := Accept(policy, task, nil, noCoins{t})
+			require.ErrorIs(t, err, row.want)
+		})
+	}
+	task := taskOf(t, "job")
+	task.Round.Attempt = 8
+	_, _, err := Accept(policyOf(t, "job"), task, nil, rand.Reader)
+	require.NoError(t, err, "what is not refused is accepted")
+	task.Terms.View, task.Terms.Buckets = secagg.ViewSum, secagg.Buckets{}
+	_, _, err = Accept(policyOf(t, "job"), task, nil, rand.Reader)
+	require.NoError(t, err, "one sum of all has no bucket that could be too small")
+}
+
+func TestPoliciesThatContradictThemselvesAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*Policy){
+		"no member":          func(p *Policy) { p.Name = "e" },
+		"another's key":      func(p *Policy) { p.Keys.Sign = keyOf("member a") },
+		"no key":             func(p *Policy) { p.Keys.Sign = nil },
+		"no authority":       func(p *Policy) { p.Authority = nil },
+		"no scheme":          func(p *Policy) { p.Schemes = nil },
+		"nil scheme":         func(p *Policy) { p.Schemes = []secagg.CommitteeScheme{nil} },
+		"a scheme twice":     func(p *Policy) { p.Schemes = append(p.Schemes, scripted{}) },
+		"no job":             func(p *Policy) { p.Limits.Jobs = nil },
+		"a job twice":        func(p *Policy) { p.Limits.Jobs = []string{"job", "job"} },
+		"a job without form": func(p *Policy) { p.Limits.Jobs = []string{Epochs} },
+		"negative minimum":   func(p *Policy) { p.Limits.Minimum = -1 },
+		"negative bucket":    func(p *Policy) { p.Limits.BucketMinimum = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policyOf(t, "job")
+			change(&p)
+			_, _, err := Accept(p, taskOf(t, "job"), nil, noCoins{t})
+			require.ErrorIs(t, err, ErrPolicy)
+		})
+	}
+	p := policyOf(t, "job")
+	p.Authority, p.Roster = nil, secagg.DecodeRoster
+	_, _, err := Accept(p, taskOf(t, "job"), nil, rand.Reader)
+	require.NoError(t, err)
+	require.Equal(t, keyOf("member b"), p.Keys.Sign, "the caller's key is not the participant's to erase")
+}
