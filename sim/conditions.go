@@ -54,7 +54,31 @@ type Faults struct {
 	// moments drawn from the first Span of each of as many rounds.
 	Crashes int
 	Span    time.Duration // default 60 s
+	// Committee is what goes wrong with decryptors.
+	Committee []MemberFault
 }
+
+// MemberFault is what goes wrong with one decryptor.
+type MemberFault struct {
+	Member         int // index in the committee
+	Round, Attempt int // zero for every one
+	// Step is the first step of the attempt at which it happens; 0 is announcing.
+	Step uint32
+	Kind MemberFaultKind
+}
+
+// MemberFaultKind is a way in which a decryptor fails.
+type MemberFaultKind int
+
+const (
+	// MemberGone answers nothing any more in the attempt.
+	MemberGone MemberFaultKind = 1
+	// MemberRestarts crashes once in the attempt, and comes back after Outage with
+	// what it had made durable.
+	MemberRestarts MemberFaultKind = 2
+	// MemberGarbles flips a bit in what it says.
+	MemberGarbles MemberFaultKind = 3
+)
 
 func (n Network) withDefaults() Network {
 	preset(&n.Latency, 40*time.Millisecond)

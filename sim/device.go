@@ -9,6 +9,7 @@ import (
 
 	"github.com/choir-fl/choir/client"
 	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -176,15 +177,36 @@ func (d *device) poll() {
 		if !ok {
 			return
 		}
-		b := env.Encode()
-		d.down += int64(len(b))
-		d.later(d.delay()+d.sim.network.transfer(int64(len(b))), func() { d.receive(b) })
+		env, size := asItArrives(env)
+		d.down += size
+		d.later(d.delay()+d.sim.network.transfer(size), func() { d.receive(env) })
 	})
 }
 
-func (d *device) receive(b []byte) {
-	env, err := secagg.DecodeEnvelope(b)
-	if err != nil || d.p == nil || env.Round != d.round || env.Step < d.after {
+// sharedRoster is from where on the roster in an envelope is not copied: ten thousand
+// clients that are sent ten thousand names at once would not fit into memory.
+const sharedRoster = 1 << 16
+
+// asItArrives passes an envelope through its encoding, and returns its length there.
+func asItArrives(env secagg.Envelope) (secagg.Envelope, int64) {
+	roster := env.Roster
+	if len(roster) >= sharedRoster {
+		env.Roster = nil
+	}
+	b := env.Encode()
+	out, err := secagg.DecodeEnvelope(b)
+	if err != nil {
+		return secagg.Envelope{}, int64(len(b)) // nobody takes it
+	}
+	if env.Roster == nil && roster != nil {
+		out.Roster = roster
+		return out, int64(len(b) + len(roster))
+	}
+	return out, int64(len(b))
+}
+
+func (d *device) receive(env secagg.Envelope) {
+	if d.p == nil || env.Round != d.round || env.Step < d.after {
 		return
 	}
 	if !env.Over && d.drop > 0 && env.Step >= uint32(d.drop) {
@@ -194,6 +216,7 @@ func (d *device) receive(b []byte) {
 	d.after = env.Step
 	p := d.p
 	var fx client.Effects
+	var err error
 	d.do(d.sim.devices.Crypto, func() { fx, err = p.Envelope(env) }, func() { d.apply(fx, err) })
 }
 
@@ -207,7 +230,7 @@ func (d *device) apply(fx client.Effects, err error) {
 		d.forget()
 		return
 	}
-	if fx.Record != nil {
+	if fx.Record != nil && d.sim.cfg.Scratch == "" { // each holds the roster
 		d.record = fx.Record
 	}
 	if fx.Train {
@@ -229,23 +252,33 @@ func (d *device) apply(fx client.Effects, err error) {
 // train fetches the model and trains on this device's data.
 func (d *device) train() {
 	p, s, task := d.p, d.sim, d.p.Task()
-	reader, err := s.model(task.Model)
-	if err != nil {
-		d.poll() // the round is over
+	e := s.engine
+	if e == nil {
+		d.poll() // the coordinator is down; it says what is next
 		return
 	}
-	d.down += int64(len(reader))
+	d.down += task.ModelSize
 	cost := time.Duration(float64(s.devices.TrainPerExample)*float64(s.clients[d.index].Len())*float64(max(task.Terms.Training.Epochs, 1))*d.slow) +
-		s.network.transfer(int64(len(reader)))
+		s.network.transfer(task.ModelSize)
 	var global tensor.Model
 	var update client.Update
+	var err, gone error
 	life := d.life
 	s.world.compute(cost, func() {
-		if global, err = p.Model(bytes.NewReader(reader)); err == nil {
+		var r store.Reader
+		if r, gone = e.Model(task.Model); gone != nil {
+			return
+		}
+		defer r.Close()
+		if global, err = p.Model(r); err == nil {
 			update, err = s.trainer.train(context.Background(), d.index, global, task)
 		}
 	}, func() {
 		if d.life != life {
+			return
+		}
+		if gone != nil {
+			d.poll() // the round is over
 			return
 		}
 		if err != nil {
@@ -328,6 +361,9 @@ func (d *device) uploaded(m client.Message, err error) {
 		}
 		d.up += int64(len(m.Body))
 		d.sim.acknowledged(m.Round, d.id)
+		if d.sim.cfg.Scratch != "" {
+			d.sealed = nil
+		}
 		if d.drop == AfterUpload {
 			d.vanish()
 		}

@@ -84,6 +84,9 @@ func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
 	if s.crashes < s.faults.Crashes && int(id.Round)*s.faults.Crashes >= s.crashes*s.plan.Rounds() {
 		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), s.powerCut)
 	}
+	for _, m := range s.members {
+		s.world.after(arrival(rng, s.devices.Arrival/4), func() { m.checkIn(id) })
+	}
 	for _, c := range invited {
 		d := s.byID[c]
 		s.world.after(arrival(rng, s.devices.Arrival), func() { d.checkIn(id) })
@@ -146,13 +149,18 @@ type evaluation struct {
 func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 	a := &s.attempt
 	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
-		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
+		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
 		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
 		VirtualSeconds: r.Ended.Sub(r.Began).Seconds()}
+	for _, c := range r.Culprits {
+		out.Culprits = append(out.Culprits, string(c))
+	}
 	for _, members := range r.Members {
+		var names []string
 		for _, id := range members {
-			out.members = append(out.members, string(id))
+			names = append(names, string(id))
 		}
+		out.members, out.byBucket = append(out.members, names...), append(out.byBucket, names)
 	}
 	words := float64(s.plan.Quantizer().Layout().Len())
 	if a.seals > 0 && s.cfg.Stopwatch != nil {
@@ -172,7 +180,7 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 			s.violate("%s counts a client twice", r.ID)
 		}
 		for id := range a.acked {
-			if !slices.Contains(out.members, string(id)) {
+			if !slices.Contains(out.members, string(id)) && r.Short+r.Spoiled == 0 && len(s.faults.Committee) == 0 {
 				s.violate("%s acknowledged the upload of %s and left it out", r.ID, id)
 			}
 		}

@@ -57,6 +57,9 @@ type Round struct {
 	Survivors          int      `json:"survivors"`
 	Dropped            int      `json:"dropped"`
 	Buckets            int      `json:"buckets"`
+	Short              int      `json:"buckets_short"`   // left out: too few clients
+	Spoiled            int      `json:"buckets_spoiled"` // left out: no client's vector
+	Culprits           []string `json:"culprits,omitempty"`
 	Outcome            string   `json:"outcome"`
 	Reason             string   `json:"reason,omitempty"`
 	TestAccuracy       *float64 `json:"test_accuracy"`
@@ -73,6 +76,7 @@ type Round struct {
 	id       secagg.RoundID
 	model    secagg.Digest
 	members  []string
+	byBucket [][]string
 	admitted int
 	up, down int64
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/coordinator/store/file"
 	"github.com/choir-fl/choir/coordinator/store/mem"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
@@ -68,6 +69,10 @@ type Config struct {
 	Workers int
 	// CheckpointBytes is the engine's setting of that name.
 	CheckpointBytes int64
+	// Scratch is an empty directory for what is too large for memory: the
+	// coordinator's disk is there instead. A client's ciphertext is then gone once it
+	// was acknowledged, so nothing may crash or restart. Empty: all in memory.
+	Scratch string
 	// Stopwatch returns the real time that has passed since some beginning. It feeds
 	// the measured figures of the result and nothing else; nil leaves them out.
 	Stopwatch func() time.Duration
@@ -89,6 +94,9 @@ type simulation struct {
 	clients   []dataset.Dataset
 	parties   []*device
 	byID      map[secagg.PartyID]*device
+	members   []*member // of the committee
+	byAddress map[secagg.PartyID]*member
+	rosters   sync.Map // read and verified, by digest
 	disk      *mem.Disk
 	store     *store.Store
 	engine    *coordinator.Engine // nil while it is down
@@ -122,7 +130,8 @@ var errNoPlace = round.ErrFull
 // Run simulates a whole run.
 func Run(cfg Config) (Result, error) {
 	s := &simulation{cfg: cfg, world: newWorld(cfg.Workers), network: cfg.Network.withDefaults(), devices: cfg.Devices.withDefaults(),
-		faults: cfg.Faults.withDefaults(), byID: map[secagg.PartyID]*device{}}
+		faults: cfg.Faults.withDefaults(), byID: map[secagg.PartyID]*device{},
+		byAddress: map[secagg.PartyID]*member{}}
 	began := s.stopwatch()
 	if err := s.prepare(); err != nil {
 		return Result{}, err
@@ -157,9 +166,11 @@ func (s *simulation) running() bool {
 // prepare builds everything that exists before time begins.
 func (s *simulation) prepare() error {
 	cfg := &s.cfg
-	seed := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("choir simulation "), cfg.Seed))
-	s.root = seed
+	s.root = rootOf(cfg.Seed)
 	preset(&cfg.Fidelity, Full)
+	if f := s.faults; cfg.Scratch != "" && (f.Restart > 0 || f.Crashes > 0) {
+		return ErrConfig.At("crashes and restarts with a scratch directory")
+	}
 	if len(cfg.Partition) == 0 || cfg.Train.Len() == 0 {
 		return ErrConfig.At("no client or no data")
 	}
@@ -188,6 +199,10 @@ func (s *simulation) prepare() error {
 	return s.prepareParties()
 }
 
+func rootOf(seed uint64) [32]byte {
+	return sha256.Sum256(binary.BigEndian.AppendUint64([]byte("choir simulation "), seed))
+}
+
 // witnessLimit is the largest number of words of a cohort's vectors that the
 // witness keeps.
 const witnessLimit = 1 << 26
@@ -196,6 +211,9 @@ func (s *simulation) preparePlan() error {
 	lit := s.cfg.Plan
 	FillTensors(&lit, s.net.Schema())
 	schemes := s.cfg.Schemes
+	if err := FillCommittee(&lit, schemes, s.cfg.Seed); err != nil {
+		return err
+	}
 	switch s.cfg.Fidelity {
 	case Full:
 	case Fast:
@@ -203,7 +221,11 @@ func (s *simulation) preparePlan() error {
 		if _, err := lit.Check(serverSchemes(schemes)...); err != nil {
 			return err
 		}
-		lit.Scheme.Name = plain.Name
+		lit.Scheme.Name, lit.Scheme.Committee = plain.Name, plan.Committee{}
+		lit.Aggregation.Fallback = "" // no sum is spoiled
+		if lit.Aggregation.View == secagg.ViewSum.String() || lit.Aggregation.View == "" {
+			lit.Aggregation.Buckets = plan.Buckets{}
+		}
 		schemes = []Scheme{plain.Scheme{}}
 	default:
 		return ErrConfig.At("fidelity %q is neither full nor fast", s.cfg.Fidelity)
@@ -247,7 +269,6 @@ func (s *simulation) prepareParties() error {
 		return err
 	}
 	s.authority = authority
-	enrolled := remembered(authority.Public().(ed25519.PublicKey))
 	var accepted []secagg.ClientScheme
 	for _, scheme := range s.cfg.Schemes {
 		accepted = append(accepted, scheme)
@@ -259,28 +280,25 @@ func (s *simulation) prepareParties() error {
 		d := &device{sim: s, index: i, id: id, rng: s.rng("device " + string(id))}
 		d.slow = float64(stretch(d.rng, time.Second, s.devices.Spread)) / float64(time.Second)
 		d.policy = client.Policy{Identity: secagg.Enrol(authority, id, key.Public().(ed25519.PublicKey)), Key: key,
-			Authority: authority.Public().(ed25519.PublicKey), Enrolled: enrolled, Consent: agree{}, Schemes: accepted}
+			Authority: authority.Public().(ed25519.PublicKey), Roster: s.readRoster, Consent: agree{}, Schemes: accepted}
 		s.parties = append(s.parties, d)
 		s.byID[id] = d
 	}
-	s.disk = mem.New(1 << 40)
-	return nil
+	return s.prepareCommittee()
 }
 
-// remembered checks each credential once: in one process every client of a cohort
-// would check the same ones.
-func remembered(authority ed25519.PublicKey) func(secagg.Identity) error {
-	var checked sync.Map
-	return func(i secagg.Identity) error {
-		if _, ok := checked.Load(i); ok {
-			return nil
-		}
-		if err := i.Verify(authority); err != nil {
-			return err
-		}
-		checked.Store(i, nil)
-		return nil
+// readRoster reads and checks each roster once: in one process every client of a
+// cohort would do so.
+func (s *simulation) readRoster(encoded []byte) (secagg.Roster, error) {
+	digest := sha256.Sum256(encoded)
+	if r, ok := s.rosters.Load(digest); ok {
+		return r.(secagg.Roster), nil
 	}
+	r, err := client.ReadRoster(encoded, s.authority.Public().(ed25519.PublicKey))
+	if err == nil {
+		s.rosters.Store(digest, r)
+	}
+	return r, err
 }
 
 // agree consents to everything: the simulator's clients are there to take part.
@@ -295,19 +313,34 @@ func (s *simulation) rng(label string) *rand.Rand {
 
 // start boots the coordinator on what its disk holds.
 func (s *simulation) start() error {
-	st, err := s.disk.Open()
+	st, err := s.open()
 	if err != nil {
 		return err
 	}
 	s.boot++
 	s.store = st
 	e, err := coordinator.Open(coordinator.Config{Plan: s.plan, Initial: s.initial, Store: st, Host: &host{s, s.boot}, Registry: s,
-		Authority: s.authority.Public().(ed25519.PublicKey), Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots)})
+		Authority: s.authority.Public().(ed25519.PublicKey), Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots), CheckpointBytes: s.cfg.CheckpointBytes})
 	if err != nil {
 		return err
 	}
 	s.engine = e
 	return e.Start()
+}
+
+// spoolLimit bounds what uploads may take on the coordinator's disk.
+const spoolLimit = 1 << 40
+
+// open opens the coordinator's disk: in memory, where a crash loses what was not made
+// durable, or in the scratch directory.
+func (s *simulation) open() (*store.Store, error) {
+	if s.cfg.Scratch != "" {
+		return file.Open(s.cfg.Scratch, spoolLimit)
+	}
+	if s.disk == nil {
+		s.disk = mem.New(spoolLimit)
+	}
+	return s.disk.Open()
 }
 
 // powerCut crashes the coordinator and brings it back later.
@@ -327,6 +360,9 @@ func (s *simulation) powerCut() {
 			if d.p != nil {
 				d.poll()
 			}
+		}
+		for _, m := range s.members {
+			m.poke()
 		}
 	})
 }
@@ -385,6 +421,10 @@ func (h *host) Work(w coordinator.Work, run func() func()) {
 
 func (h *host) Notify(ids []secagg.PartyID) {
 	for _, id := range ids {
+		if m := h.s.byAddress[id]; m != nil {
+			h.s.world.after(0, m.poke)
+			continue
+		}
 		d := h.s.byID[id]
 		h.s.world.after(0, func() {
 			if d.p != nil {

@@ -31,6 +31,15 @@ type witness struct {
 // Name, Roles and Views are the scheme's own.
 func (w *witness) Name() string { return w.Scheme.Name() }
 
+// CheckAnnouncement implements secagg.CommitteeServer for a scheme that does.
+func (w *witness) CheckAnnouncement(round secagg.RoundID, c secagg.Committee, member int, body []byte) error {
+	s, ok := w.Scheme.(secagg.CommitteeServer)
+	if !ok {
+		return secagg.ErrCommittee.At("scheme %s has none", w.Scheme.Name())
+	}
+	return s.CheckAnnouncement(round, c, member, body)
+}
+
 type witnessedParty struct {
 	secagg.Party
 	w     *witness
@@ -93,11 +102,21 @@ func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
 		a.w.violate("%s was opened for %s and for %s", a.session.Binding.Round, before, members)
 	}
 	a.w.opened[a.session.Binding.Round] = members
+	total := 0
+	for _, sum := range sums {
+		total += len(sum.Members)
+	}
+	if total < a.session.Minimum {
+		a.w.violate("%s: sums of %d clients were opened; the minimum is %d", a.session.Binding.Round, total, a.session.Minimum)
+	}
 	seen := map[int]bool{}
 	mask := uint32(1<<a.session.WordBits - 1)
 	for _, sum := range sums {
-		if len(sum.Members) < a.session.Minimum {
-			a.w.violate("%s: a sum of %d clients was opened; the minimum is %d", a.session.Binding.Round, len(sum.Members), a.session.Minimum)
+		if len(sum.Members) < a.session.BucketMinimum {
+			a.w.violate("%s: a sum of %d clients was opened; the minimum is %d", a.session.Binding.Round, len(sum.Members), a.session.BucketMinimum)
+		}
+		if sum.Spoiled != nil {
+			continue
 		}
 		plain := make([]uint32, a.session.Words)
 		for _, m := range sum.Members {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/choir-fl/choir/sim"
@@ -60,7 +61,7 @@ func plots(rounds []sim.Round) []plot {
 		}
 		return s
 	}
-	return []plot{
+	out := []plot{
 		draw("Accuracy", "of each released model on the coordinator's test data", rounds, false, plainUnits,
 			column("test accuracy", "a", func(r sim.Round) float64 { return optional(r.TestAccuracy) })),
 		draw("Loss", "mean cross-entropy on the same data", rounds, false, plainUnits,
@@ -74,6 +75,13 @@ func plots(rounds []sim.Round) []plot {
 		draw("Time per round, measured", "of simulating the round on this machine; differs from run to run", rounds, true, timeUnits,
 			column("time", "b", func(r sim.Round) float64 { return r.WallMS / 1000 })),
 	}
+	if slices.ContainsFunc(rounds, func(r sim.Round) bool { return r.Buckets > 1 }) {
+		out = append(out, draw("Buckets", "each is summed and opened alone; short ones had too few clients left, spoiled ones held no client's vector", rounds, true, plainUnits,
+			column("buckets", "a", func(r sim.Round) float64 { return float64(r.Buckets) }),
+			column("short", "b", func(r sim.Round) float64 { return float64(r.Short) }),
+			column("spoiled", "d", func(r sim.Round) float64 { return float64(r.Spoiled) })))
+	}
+	return out
 }
 
 // A unit is chosen for the largest value of an axis: how many of it make a value,

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/choir-fl/choir/sim"
 )
@@ -44,7 +45,7 @@ type fact struct{ Value, Name string }
 // row is an attempt in the table.
 type row struct {
 	sim.Round
-	Accuracy, Loss, Up, Down, Modelled, Measured string
+	Sums, Accuracy, Loss, Up, Down, Modelled, Measured string
 }
 
 // WriteHTML writes the file. It is a function of the page alone.
@@ -100,10 +101,26 @@ func epsilon(v *float64) string {
 func rows(rounds []sim.Round) []row {
 	out := make([]row, len(rounds))
 	for i, r := range rounds {
-		out[i] = row{r, number(r.TestAccuracy, "%.4f"), number(r.TestLoss, "%.4f"), size(r.BytesUp), size(r.BytesDown),
+		out[i] = row{r, Buckets(r), number(r.TestAccuracy, "%.4f"), number(r.TestLoss, "%.4f"), size(r.BytesUp), size(r.BytesDown),
 			fmt.Sprintf("%.1f s", r.VirtualSeconds), fmt.Sprintf("%.0f ms", r.WallMS)}
 	}
 	return out
+}
+
+// Buckets says how many sums an attempt had, and how many of them were left out for
+// too few clients (short), or because they held what is no client's vector (spoiled).
+func Buckets(r sim.Round) string {
+	var out []string
+	if r.Short > 0 {
+		out = append(out, fmt.Sprintf("%d short", r.Short))
+	}
+	if r.Spoiled > 0 {
+		out = append(out, fmt.Sprintf("%d spoiled", r.Spoiled))
+	}
+	if len(out) == 0 {
+		return fmt.Sprint(r.Buckets)
+	}
+	return fmt.Sprintf("%d, %s", r.Buckets, strings.Join(out, ", "))
 }
 
 func number(v *float64, format string) string {

@@ -194,6 +194,21 @@ func TestTableListsEveryAttemptWithItsReason(t *testing.T) {
 	require.Contains(t, page, "<tr><th scope=\"row\">epsilon, who sees a roster</th><td>none stated</td></tr>")
 }
 
+func TestBucketsThatWereLeftOutAreShown(t *testing.T) {
+	p := testPage(3)
+	p.Result.Rounds[0].Buckets = 1
+	p.Result.Rounds[1].Buckets, p.Result.Rounds[1].Short, p.Result.Rounds[1].Spoiled = 7, 2, 1
+	page := render(t, p)
+	require.Contains(t, page, "<td>7, 2 short, 1 spoiled</td>")
+	found := drawings(t, page)
+	require.Len(t, found, 7)
+	require.Contains(t, found[6].Groups[1].Title, "buckets 7, short 2, spoiled 1")
+	require.Equal(t, "3, 1 spoiled", Buckets(sim.Round{Buckets: 3, Spoiled: 1}))
+	require.Equal(t, "1", Buckets(sim.Round{Buckets: 1}))
+	p.Result.Rounds[1].Buckets = 1
+	require.Len(t, drawings(t, render(t, p)), 6, "without buckets there is nothing to plot")
+}
+
 func TestPageSaysWhenNoCryptographyRan(t *testing.T) {
 	p := testPage(1)
 	p.Result.Config.Fidelity = sim.Fast
