@@ -29,6 +29,10 @@ type Limits struct {
 	// Zero means DefaultMinimum. Below that, those who see the sum and are in it
 	// or know who is learn more about each of the others.
 	Minimum int
+	// Committees pins the committees whose members may open a sum with this device's
+	// update, by secagg.Committee.Root. A plan with another committee is refused, and
+	// so is every plan with one if none is pinned.
+	Committees []secagg.Digest
 	// MaxClipNorm is the largest L2 norm that an update may keep when it is
 	// clipped. Zero means any: without noise the norm protects nothing.
 	MaxClipNorm float64
@@ -56,8 +60,10 @@ func (l Limits) Allow(task secagg.Task) error {
 	switch file := max(task.ModelSize, tensor.Size(t.Tensors)); {
 	case len(l.Jobs) > 0 && !slices.Contains(l.Jobs, t.Job):
 		return ErrConsent.At("job %q is not among the accepted", t.Job)
-	case t.Minimum < minimum:
-		return ErrConsent.At("sums of as few as %d clients, at least %d allowed", t.Minimum, minimum)
+	case t.Smallest() < minimum:
+		return ErrConsent.At("sums of as few as %d clients, at least %d allowed", t.Smallest(), minimum)
+	case t.Committee.Len() > 0 && !slices.Contains(l.Committees, t.Committee.Root()):
+		return ErrConsent.At("committee %s with root %s is not among those pinned", t.Committee.Name(), t.Committee.Root())
 	case l.MaxClipNorm > 0 && !(t.Encoding.ClipNorm <= l.MaxClipNorm):
 		return ErrConsent.At("clip norm %g, at most %g allowed", t.Encoding.ClipNorm, l.MaxClipNorm)
 	case file > size:

@@ -71,24 +71,26 @@ type Effects struct {
 // reads no clock, starts no goroutine and does no I/O. The app's client and the
 // simulator drive the same one. Not safe for concurrent use.
 type Participant struct {
-	task    secagg.Task
-	quant   field.Quantizer
-	self    secagg.Identity
-	key     ed25519.PrivateKey
-	scheme  secagg.ClientScheme
-	policy  Policy
-	coins   [32]byte
-	roster  secagg.Roster
-	session secagg.Session
-	party   secagg.Party
-	step    uint32    // of the latest envelope taken
-	model   []float32 // values of the global model, until training is done
-	update  *Update
-	asked   bool   // training was asked for
-	wanted  bool   // the party asked for the vector
-	upload  uint32 // the step at which it did
-	sealed  bool
-	over    bool
+	task   secagg.Task
+	quant  field.Quantizer
+	self   secagg.Identity
+	key    ed25519.PrivateKey
+	scheme secagg.ClientScheme
+	policy Policy
+	coins  [32]byte
+	roster secagg.Roster
+	// announced is what the committee said; empty without one.
+	announced secagg.Announcements
+	session   secagg.Session
+	party     secagg.Party
+	step      uint32    // of the latest envelope taken
+	model     []float32 // values of the global model, until training is done
+	update    *Update
+	asked     bool   // training was asked for
+	wanted    bool   // the party asked for the vector
+	upload    uint32 // the step at which it did
+	sealed    bool
+	over      bool
 }
 
 // Policy is what a participant needs of the device's configuration.
@@ -98,11 +100,12 @@ type Policy struct {
 	// Authority is the pinned enrolment authority: a roster with a member that it
 	// did not enrol is refused.
 	Authority ed25519.PublicKey
-	// Enrolled replaces the check of a member's credential against Authority, for
-	// a simulator that remembers which of them it has checked. Nil otherwise.
-	Enrolled func(secagg.Identity) error
-	Consent  Consent
-	Schemes  []secagg.ClientScheme
+	// Roster replaces the reading of a roster and the check of its members'
+	// credentials against Authority, for a simulator that remembers the rosters that
+	// it has checked. Nil otherwise.
+	Roster  func(encoded []byte) (secagg.Roster, error)
+	Consent Consent
+	Schemes []secagg.ClientScheme
 }
 
 // Accept decides on an offered task. It asks the device's consent before any
@@ -128,6 +131,9 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 	}
 	if task.Round.Job != task.Terms.Job {
 		return nil, secagg.ErrTerms.At("job %q under the terms of %q", task.Round.Job, task.Terms.Job)
+	}
+	if task.Fallback && !task.Terms.Fallback {
+		return nil, secagg.ErrTerms.At("attempt %s falls back on buckets", task.Round)
 	}
 	q, err := task.Terms.Encoding.Check()
 	if err != nil {
@@ -172,7 +178,7 @@ func (p *Participant) Envelope(env secagg.Envelope) (Effects, error) {
 		return Effects{}, nil // repeated while training or sealing
 	}
 	if p.party == nil {
-		if err := p.begin(env.Roster); err != nil {
+		if err := p.begin(env.Roster, env.Committee); err != nil {
 			return Effects{}, p.leave(err)
 		}
 	}
@@ -195,9 +201,16 @@ func (p *Participant) Envelope(env secagg.Envelope) (Effects, error) {
 }
 
 // begin checks the roster and makes the scheme's party.
-func (p *Participant) begin(roster []byte) error {
-	r, err := secagg.DecodeRoster(roster)
+func (p *Participant) begin(roster, announced []byte) error {
+	read := p.policy.Roster
+	if read == nil {
+		read = func(b []byte) (secagg.Roster, error) { return ReadRoster(b, p.policy.Authority) }
+	}
+	r, err := read(roster)
 	if err != nil {
+		return ErrRoster.At("round %s", p.task.Round).Because(err)
+	}
+	if p.announced, err = secagg.DecodeAnnouncements(announced); err != nil {
 		return err
 	}
 	i := r.Index(p.self.ID)
@@ -207,23 +220,28 @@ func (p *Participant) begin(roster []byte) error {
 	if r.Len() < p.task.Terms.Minimum || r.Len() > p.task.Terms.Encoding.Clients {
 		return ErrRoster.At("%d members for sums of %d to %d", r.Len(), p.task.Terms.Minimum, p.task.Terms.Encoding.Clients)
 	}
-	enrolled := p.policy.Enrolled
-	if enrolled == nil {
-		enrolled = func(i secagg.Identity) error { return i.Verify(p.policy.Authority) }
-	}
-	for j := range r.Len() {
-		if err := enrolled(r.At(j)); err != nil {
-			return ErrRoster.At("round %s", p.task.Round).Because(err)
-		}
-	}
 	p.roster = r
-	if p.session, err = p.task.Session(r); err != nil {
+	if p.session, err = p.task.Session(r, p.announced); err != nil {
 		return err
 	}
 	key := field.Derive(p.coins, "scheme")
 	p.party, err = p.scheme.NewParty(p.session, i, p.key, field.NewStream(key))
 	clear(key[:])
 	return err
+}
+
+// ReadRoster decodes a roster and checks that the authority enrolled each member.
+func ReadRoster(encoded []byte, authority ed25519.PublicKey) (secagg.Roster, error) {
+	r, err := secagg.DecodeRoster(encoded)
+	if err != nil {
+		return secagg.Roster{}, err
+	}
+	for i := range r.Len() {
+		if err := r.At(i).Verify(authority); err != nil {
+			return secagg.Roster{}, err
+		}
+	}
+	return r, nil
 }
 
 // effects turns a party's reply into what is to be stored and sent.
@@ -359,6 +377,7 @@ func (p *Participant) record(r secagg.Reply) []byte {
 	e.Uint(4, uint64(p.step))
 	e.Bytes(5, r.Record)
 	e.Bytes(6, r.Message)
+	e.Bytes(7, p.announced.Encode())
 	return e.Encoded()
 }
 
@@ -381,7 +400,7 @@ func Resume(policy Policy, record []byte) (*Participant, Effects, error) {
 		return nil, Effects{}, secagg.ErrEncoding.At("record of version %d", v)
 	}
 	taskBytes, rosterBytes := d.Bytes(2), d.Bytes(3)
-	step, party, message := uint32(d.Size(4, math.MaxUint32)), d.Bytes(5), d.Bytes(6)
+	step, party, message, announced := uint32(d.Size(4, math.MaxUint32)), d.Bytes(5), d.Bytes(6), d.Bytes(7)
 	if err := d.Close(); err != nil {
 		return nil, Effects{}, err
 	}
@@ -399,7 +418,10 @@ func Resume(policy Policy, record []byte) (*Participant, Effects, error) {
 	if p.roster, err = secagg.DecodeRoster(rosterBytes); err != nil {
 		return nil, Effects{}, err
 	}
-	if p.session, err = task.Session(p.roster); err != nil {
+	if p.announced, err = secagg.DecodeAnnouncements(announced); err != nil {
+		return nil, Effects{}, err
+	}
+	if p.session, err = task.Session(p.roster, p.announced); err != nil {
 		return nil, Effects{}, err
 	}
 	i := p.roster.Index(p.self.ID)

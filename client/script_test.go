@@ -89,6 +89,7 @@ func (p *phasedParty) Erase() { clear(p.secret[:]) }
 type script struct {
 	offers       []client.Offer // one for each check-in, the last one again and again
 	roster       secagg.Roster
+	announced    []byte   // by the committee; nil without one
 	instructions []string // of steps 1 and on; "over" and "completed" end the attempt
 	model        []byte
 	// fail may refuse a call, "check-in", "send 2", "fetch" and so on, when it was
@@ -193,7 +194,7 @@ func (s *script) envelope(id secagg.RoundID, step int) secagg.Envelope {
 	default:
 		env.Body = []byte(what)
 		if step == 1 {
-			env.Roster = s.roster.Encode()
+			env.Roster, env.Committee = s.roster.Encode(), s.announced
 		}
 	}
 	return env

@@ -17,8 +17,8 @@ type Host interface {
 	// Work runs run, possibly concurrently with everything else, and afterwards
 	// calls what it returned. It does not call run before Work has returned.
 	Work(w Work, run func() (finish func()))
-	// Notify says that Envelope has something new for these clients.
-	Notify(clients []secagg.PartyID)
+	// Notify says that Envelope or Letters has something new for these parties.
+	Notify(parties []secagg.PartyID)
 }
 
 // Work describes a piece of vector work, so that a simulator can model its time.
@@ -84,7 +84,9 @@ type Report struct {
 	Released  bool
 	Reason    string // why it failed
 	Culprits  []secagg.PartyID
-	Members   [][]secagg.PartyID // survivors in each bucket
+	Members   [][]secagg.PartyID // survivors in each bucket; none in one that was not used
+	Short     int                // buckets that too few clients were left in
+	Spoiled   int                // buckets that could not be opened for what was in them
 	// Model and its predecessor.
 	Model, Parent secagg.Digest
 	// UploadBytes is the size of one client's upload.

@@ -11,6 +11,7 @@ import (
 	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 )
@@ -42,7 +43,7 @@ func newDevice(w *world, i int) *device {
 	name := fmt.Sprintf("client-%d", i)
 	key := keyOf(name)
 	return &device{w: w, index: i, policy: client.Policy{Identity: secagg.Enrol(authority, secagg.PartyID(name), key.Public().(ed25519.PublicKey)), Key: key,
-		Authority: authority.Public().(ed25519.PublicKey), Consent: agree{}, Schemes: []secagg.ClientScheme{plain.Scheme{}, pairwise.Scheme{}}}}
+		Authority: authority.Public().(ed25519.PublicKey), Consent: agree{}, Schemes: []secagg.ClientScheme{plain.Scheme{}, pairwise.Scheme{}, oneshot.Scheme{}}}}
 }
 
 type agree struct{}

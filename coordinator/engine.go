@@ -56,7 +56,8 @@ type Config struct {
 	Workers int
 	// CheckpointBytes is how many bytes of uploads are added before the sum is
 	// checkpointed, which frees their place in the spool; it must leave room for
-	// as much again. Zero means that uploads stay spooled until the attempt ends.
+	// as much again, and for the letters to a committee, which stay. Zero means that
+	// uploads stay spooled until the attempt ends.
 	CheckpointBytes int64
 }
 
@@ -139,6 +140,7 @@ func (e *Engine) resumed() head {
 	next.status, next.reason = Running, ""
 	if digest := e.cfg.Plan.Digest(); digest != next.plan {
 		next.plan = digest
+		next.fallback, next.leftOut, next.absent = false, nil, nil // lessons of the old plan's attempts
 		if e.head.status != Finished {
 			next.attempt++ // one under the old plan is not continued
 		}
@@ -146,6 +148,7 @@ func (e *Engine) resumed() head {
 	if int(next.attempt) > e.cfg.Plan.Attempts() {
 		next.round++
 		next.attempt = 1
+		next.fallback, next.leftOut = false, nil
 	}
 	return next
 }
@@ -253,7 +256,8 @@ func (e *Engine) resume() error {
 func (e *Engine) settle(began round.Instant) {
 	e.set = round.Settings{Plan: e.cfg.Plan,
 		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.round, Attempt: e.head.attempt},
-		Model: e.head.model, ModelSize: e.head.modelSize, Began: began}
+		Model: e.head.model, ModelSize: e.head.modelSize, Began: began,
+		Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent}
 	e.invited, e.drawn = nil, nil
 	if e.cfg.Plan.Selection() == plan.SelectUniform {
 		seed := field.Derive(e.head.seed, "cohort "+e.set.ID.String())
@@ -351,6 +355,9 @@ func (e *Engine) perform(fx round.Effects) {
 		e.run(t)
 	}
 	e.notify(fx.Notify)
+	if len(fx.Dismiss) > 0 {
+		e.cfg.Host.Notify(fx.Dismiss)
+	}
 	if fx.Commit {
 		e.commit()
 		return
@@ -379,7 +386,7 @@ func (e *Engine) notify(members []int) {
 	}
 	ids := make([]secagg.PartyID, len(members))
 	for i, m := range members {
-		ids[i] = s.Roster.At(m).ID
+		ids[i] = s.Party(m)
 	}
 	e.cfg.Host.Notify(ids)
 }
@@ -393,101 +400,9 @@ func (e *Engine) makeAccumulator() error {
 	if err != nil {
 		return err
 	}
-	e.acc, e.bytes = acc, acc.Pieces().Total
+	e.acc, e.bytes = acc, acc.Pieces().Total()
 	return nil
 }
-
-// commit makes the opened result the head of the run.
-func (e *Engine) commit() {
-	r := e.pending
-	next := e.head
-	next.rounds++
-	next.round++
-	next.attempt = 1
-	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
-	next.ledger = e.cfg.Ledger.Digest()
-	if ev := r.evaluation; ev != nil {
-		if ev.Loss < next.bestLoss {
-			next.bestLoss, next.waited = ev.Loss, 0
-		} else {
-			next.waited++
-		}
-		stop := e.cfg.Plan.Stop()
-		switch {
-		case stop.Accuracy > 0 && ev.Accuracy >= stop.Accuracy:
-			next.status, next.reason = Finished, fmt.Sprintf("federated accuracy %.4f reached", ev.Accuracy)
-		case stop.Patience > 0 && int(next.waited) >= stop.Patience:
-			next.status, next.reason = Finished, fmt.Sprintf("no lower federated loss in %d rounds", next.waited)
-		}
-	}
-	r.segment, r.parent, r.oldOptimizer = e.segment(), e.head.model, e.head.optimizer
-	fx, err := e.machine.Step(round.Committed{At: e.now()}) // its effects come after the swap
-	if e.fail(err) {
-		return
-	}
-	r.report = e.report(fx.Outcome, next.model)
-	next.ended, err = r.report.line()
-	if e.fail(err) || e.fail(e.swap(next)) {
-		return
-	}
-	e.perform(fx)
-}
-
-// over cleans up after an attempt and begins the next.
-func (e *Engine) over(fx round.Effects) {
-	out := fx.Outcome
-	switch fx.Charge {
-	case round.ChargeSettle:
-		e.fail(e.cfg.Ledger.Settle(e.set.ID))
-	case round.ChargeVoid:
-		e.fail(e.cfg.Ledger.Void(e.set.ID))
-	}
-	e.last = lastAttempt{id: e.set.ID, survivors: map[secagg.PartyID]bool{}, reason: out.Reason}
-	if out.Released {
-		for _, b := range out.Survivors {
-			for _, id := range b {
-				e.last.survivors[id] = true
-			}
-		}
-	}
-	segment := e.segment()
-	var r Report
-	if out.Released {
-		segment, r = e.pending.segment, e.pending.report
-	} else {
-		var err error
-		r = e.report(out, e.head.model)
-		next := e.head
-		next.attempt++
-		next.ended, err = r.line()
-		if e.fail(err) || e.fail(e.swap(next)) {
-			return
-		}
-	}
-	if blob, members := e.machine.Checkpointed(); len(members) > 0 {
-		e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
-	}
-	e.announce(r)
-	e.fail(e.cfg.Store.Journal.Drop(segment))
-	e.dropSpool()
-	if e.fail(e.attempt()) {
-		return
-	}
-}
-
-// dropSpool deletes every spooled upload: none belongs to a later attempt.
-func (e *Engine) dropSpool() {
-	parts, err := e.cfg.Store.Spool.List()
-	if e.fail(err) {
-		return
-	}
-	for _, p := range parts {
-		e.fail(e.cfg.Store.Spool.Delete(p.ID))
-	}
-}
-
-// historySegment is the journal of the attempts that ended, one JSON record each.
-const historySegment = "history"
 
 type silent struct{}
 

@@ -53,9 +53,28 @@ type head struct {
 	bestLoss  float64 // lowest federated loss so far
 	waited    uint32  // rounds since then
 	ended     string  // the history's line of the latest attempt that ended
+	// Of the round under way: what its failed attempts lead to (round.Settings).
+	fallback        bool
+	leftOut, absent []secagg.PartyID
 }
 
 const headVersion = 1
+
+func addresses(ids []secagg.PartyID) [][]byte {
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		out[i] = []byte(id)
+	}
+	return out
+}
+
+func partyIDs(items [][]byte) []secagg.PartyID {
+	var out []secagg.PartyID
+	for _, it := range items {
+		out = append(out, secagg.PartyID(it))
+	}
+	return out
+}
 
 func (h head) encode() []byte {
 	var e secagg.Encoder
@@ -76,6 +95,9 @@ func (h head) encode() []byte {
 	e.Uint(15, uint64(h.round))
 	e.String(16, h.ended)
 	e.String(17, h.moments)
+	e.Bool(18, h.fallback)
+	e.List(19, addresses(h.leftOut))
+	e.List(20, addresses(h.absent))
 	return e.Encoded()
 }
 
@@ -87,7 +109,8 @@ func decodeHead(b []byte) (head, error) {
 	h := head{plan: d.Digest(2), status: Status(d.Int(3, 255)), reason: d.String(4), rounds: uint32(d.Size(5, 1<<31)),
 		attempt: uint32(d.Size(6, 1<<31)), model: d.Digest(7), modelSize: d.Size(8, secagg.MaxUpload), optimizer: d.Digest(9),
 		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31)),
-		ended: d.String(16), moments: d.String(17)}
+		ended: d.String(16), moments: d.String(17), fallback: d.Bool(18), leftOut: partyIDs(d.List(19, secagg.MaxCommittee)),
+		absent: partyIDs(d.List(20, secagg.MaxCommittee))}
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}

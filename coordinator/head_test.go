@@ -16,7 +16,8 @@ import (
 func fullHead() head {
 	d := func(s string) secagg.Digest { return secagg.Hash(s) }
 	return head{plan: d("plan"), status: Paused, reason: "why", rounds: 3, round: 5, attempt: 2, model: d("model"), modelSize: 1234,
-		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: d("ledger"), audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}"}
+		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: d("ledger"), audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}",
+		fallback: true, leftOut: []secagg.PartyID{"decryptor:a"}, absent: []secagg.PartyID{"decryptor:b", "decryptor:c"}}
 }
 
 func TestHeadSurvivesItsEncodingWithEveryField(t *testing.T) {
@@ -40,7 +41,7 @@ func TestHeadOfAnotherVersionIsRefused(t *testing.T) {
 	later := bytes.Clone(good)
 	later[2] = 2
 	for name, b := range map[string][]byte{"later version": later, "no version": good[3:], "nothing": nil, "cut": good[:40],
-		"a field of a later version": append(good, 18, 1, 1)} {
+		"a field of a later version": append(good, 21, 1, 1)} {
 		_, err := decodeHead(b)
 		require.ErrorIs(t, err, ErrHead, name)
 	}

@@ -1,8 +1,6 @@
 package coordinator
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -37,12 +35,17 @@ const (
 	maxPace = 10 * time.Minute
 )
 
-// CheckIn offers a task to a client, or says when to come back.
+// CheckIn offers a task to a party, or says when to come back. Parties are clients
+// by their names, and committee members by their addresses (secagg.DecryptorAddress),
+// whose conditions do not matter.
 func (e *Engine) CheckIn(id secagg.PartyID, c Conditions) (Offer, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failed != nil {
 		return Offer{}, ErrFailed
+	}
+	if _, decryptor := secagg.DecryptorID(id); decryptor {
+		return e.offerDecryptor(id)
 	}
 	d := e.cfg.Plan.Devices()
 	eligible := (c.Charging || !d.Charging) && (c.Unmetered || !d.Unmetered) && (c.Idle || !d.Idle)
@@ -57,8 +60,24 @@ func (e *Engine) CheckIn(id secagg.PartyID, c Conditions) (Offer, error) {
 	return Offer{Wait: min(max(wait, minPace), maxPace)}, nil
 }
 
-// Message takes a client's message. Step 0 accepts the task: its body is the
-// client's identity.
+// decryptorPace is when a committee member asks again: before clients have joined.
+const decryptorPace = time.Second
+
+// offerDecryptor offers the task to a committee member that has not announced.
+func (e *Engine) offerDecryptor(address secagg.PartyID) (Offer, error) {
+	name, _ := secagg.DecryptorID(address)
+	if e.cfg.Plan.Terms().Committee.Index(name) < 0 {
+		return Offer{}, round.ErrNotMember.At("party %s", address)
+	}
+	if e.machine == nil || e.machine.State() != round.Admitting || e.machine.Heard(address) {
+		return Offer{Wait: decryptorPace}, nil
+	}
+	task := e.machine.Task()
+	return Offer{Task: &task}, nil
+}
+
+// Message takes a party's message. Step 0 accepts the task: its body is a client's
+// identity, or a committee member's announcement.
 func (e *Engine) Message(from secagg.PartyID, id secagg.RoundID, step uint32, body []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,6 +89,9 @@ func (e *Engine) Message(from secagg.PartyID, id secagg.RoundID, step uint32, bo
 	}
 	if step > 0 {
 		return e.step(round.Message{At: e.now(), From: from, Step: step, Body: body})
+	}
+	if _, decryptor := secagg.DecryptorID(from); decryptor {
+		return e.step(round.Announce{At: e.now(), From: from, Body: body})
 	}
 	identity, err := secagg.DecodeIdentity(body)
 	if err != nil {
@@ -115,111 +137,12 @@ func (e *Engine) Envelope(to secagg.PartyID, id secagg.RoundID, after uint32) (e
 		}
 		return env, true
 	}
-	if s, admitted := e.machine.Session(); admitted && s.Roster.Index(to) < 0 {
+	if s, admitted := e.machine.Session(); admitted && s.Number(to) < 0 {
 		// A client whose join came too late must not wait for the attempt's end.
 		return secagg.Envelope{Round: id, Step: after + 1, Over: true, Reason: "not admitted to this attempt"}, true
 	}
 	env, ok = e.machine.Envelope(to)
 	return env, ok && env.Step > after
-}
-
-// partID names a client's upload in the spool.
-func partID(id secagg.RoundID, client secagg.PartyID) string {
-	return fmt.Sprintf("%d-%d/%s", id.Round, id.Attempt, client)
-}
-
-// UploadBegin prepares for a client's upload and returns the offset to continue at.
-func (e *Engine) UploadBegin(from secagg.PartyID, id secagg.RoundID, step uint32, size int64) (int64, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failed != nil {
-		return 0, ErrFailed // as in Envelope: what was accepted may not be durable
-	}
-	if e.machine == nil || id != e.set.ID {
-		return 0, ErrNoRound.At("attempt %s", id)
-	}
-	if _, accepted := e.machine.Uploaded(from); accepted {
-		return size, nil // its acknowledgement was lost: nothing is left to send
-	}
-	env, ok := e.machine.Envelope(from)
-	if !ok || e.acc == nil || env.Step != step || e.machine.State() != round.Uploading {
-		return 0, ErrNotOpen.At("client %s", from)
-	}
-	if size != e.acc.Pieces().Total {
-		return 0, secagg.ErrUpload.At("client %s declares %d bytes of %d", from, size, e.acc.Pieces().Total)
-	}
-	part := partID(id, from)
-	if err := e.cfg.Store.Spool.Begin(part, size); err != nil {
-		if errors.Is(err, store.ErrFull) {
-			return 0, ErrBusy
-		}
-		return 0, err
-	}
-	return e.cfg.Store.Spool.Offset(part)
-}
-
-// UploadChunk appends to a client's upload. The bytes go to the spool without
-// the engine's lock; a part that was not begun is refused there.
-func (e *Engine) UploadChunk(from secagg.PartyID, id secagg.RoundID, offset int64, p []byte) error {
-	return e.cfg.Store.Spool.Append(partID(id, from), offset, p)
-}
-
-// UploadDone completes an upload with its commit frame. done is called once, with
-// nil when the upload was verified and is durable: it will be in the sum if the
-// attempt succeeds.
-func (e *Engine) UploadDone(from secagg.PartyID, id secagg.RoundID, step uint32, frame []byte, done func(error)) {
-	e.mu.Lock()
-	if e.failed != nil {
-		e.mu.Unlock()
-		done(ErrFailed)
-		return
-	}
-	if e.machine == nil || id != e.set.ID || e.acc == nil {
-		e.mu.Unlock()
-		done(ErrNoRound.At("attempt %s", id))
-		return
-	}
-	machine, acc, part := e.machine, e.acc, partID(id, from)
-	accepted, again := machine.Uploaded(from)
-	c, err := secagg.PeekCommit(frame)
-	switch {
-	case err != nil:
-	case again && c.Content != accepted:
-		err = secagg.ErrRepeated
-	case again:
-	case e.checks[from]: // what is verified must not change or vanish meanwhile
-		err = ErrVerifying.At("client %s", from)
-	default:
-		e.checks[from] = true
-	}
-	e.mu.Unlock()
-	if err != nil || again {
-		done(err)
-		return
-	}
-	e.cfg.Host.Work(Work{Name: "verify", Bytes: c.Size}, func() func() {
-		err := e.cfg.Store.Spool.Sync(part)
-		if err == nil {
-			err = e.verify(acc, part, c)
-		}
-		return func() {
-			e.mu.Lock()
-			if e.machine == machine {
-				delete(e.checks, from)
-			}
-			if err == nil && e.machine != machine {
-				err = ErrNoRound.At("attempt %s", id)
-			}
-			if err == nil {
-				err = e.step(round.Uploaded{At: e.now(), From: from, Step: step, Frame: frame, Content: c.Content, Size: c.Size})
-			} else if e.machine == machine && (errors.Is(err, secagg.ErrUpload) || errors.Is(err, secagg.ErrPiece)) {
-				// A corrupt upload starts again from nothing.
-				e.fail(e.cfg.Store.Spool.Delete(part))
-			}
-			e.mu.Unlock()
-			done(err)
-		}
-	})
 }
 
 // Model opens the model that clients of an attempt start from.

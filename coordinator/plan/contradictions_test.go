@@ -20,11 +20,15 @@ import (
 
 func sound() plan.Literal {
 	l := plan.Demonstration()
+	l.Scheme = plan.Scheme{Name: "pairwise", Corrupt: 0.05, Dropout: 0.30}
+	l.Aggregation = plan.Aggregation{Rule: "mean", Denominator: "weights"}
 	l.Model.Tensors = []plan.Tensor{{Name: "weights", Shape: []int{10, 10}}, {Name: "bias", Shape: []int{10}}}
 	return l
 }
 
-func checkPlan(l plan.Literal) (plan.Plan, error) { return l.Check(plain.Scheme{}, pairwise.Scheme{}) }
+func checkPlan(l plan.Literal) (plan.Plan, error) {
+	return l.Check(plain.Scheme{}, pairwise.Scheme{}, sealed{}, sumOnly{})
+}
 
 // refusals lists the places of all errors joined in err.
 func refusals(t *testing.T, err error) []string {
@@ -144,6 +148,7 @@ func TestDefaultsThatAreWrittenOutGiveTheSamePlan(t *testing.T) {
 var digestless = map[string]string{
 	"Model.Initial":            "where the first model is read from; the digest of each model is in each context",
 	"Schema":                   "this version knows one",
+	"Scheme.CommitteeFile":     "where the committee is read from; the committee itself is in the terms",
 	"Aggregation.Rule":         "this version knows one",
 	"Privacy.Mode":             "this version knows one",
 	"Privacy.TrustCoordinator": "mode none demands it",
@@ -152,11 +157,11 @@ var digestless = map[string]string{
 // other gives a leaf another value that keeps the plan sound.
 func other(name string, v reflect.Value) {
 	if s, ok := map[string]string{"Scheme.Name": "plain", "Cohort.Selection": "check-in", "Aggregation.Denominator": "fixed",
-		"Optimizer.Name": "fedadam"}[name]; ok {
+		"Optimizer.Name": "fedadam", "Aggregation.View": "sum", "Aggregation.Fallback": "bucket_means"}[name]; ok {
 		v.SetString(s)
 		return
 	}
-	if x, ok := map[string]int64{"Cohort.Size": 28, "Encoding.Range": 1000, "Encoding.WordBits": 32, "Encoding.Bits": 17}[name]; ok {
+	if x, ok := map[string]int64{"Cohort.Size": 28, "Encoding.Range": 1000, "Encoding.WordBits": 32, "Encoding.Bits": 17, "Cohort.CloseAt": 19}[name]; ok {
 		v.SetInt(x)
 		return
 	}
@@ -173,6 +178,10 @@ func other(name string, v reflect.Value) {
 	case reflect.String:
 		v.SetString(v.String() + "x")
 	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[[]plan.Member]() {
+			v.Set(reflect.ValueOf(committee("panel", 8).Members))
+			break
+		}
 		v.Set(reflect.ValueOf([]plan.Tensor{{Name: "weights", Shape: []int{10, 11}}}))
 	default:
 		panic(name)
@@ -189,6 +198,15 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 		"Optimizer.Tau":      func(l *plan.Literal) { l.Optimizer.Name = "fedadam" },
 		"Evaluation.Clients": func(l *plan.Literal) { l.Stop = plan.Stop{} }, "Cohort.OverSelection": func(l *plan.Literal) { l.Cohort.Minimum = 1 },
 		"Encoding.Scale": func(l *plan.Literal) { l.Encoding.Range = 1000; l.Encoding.Scale = 100 },
+		"Cohort.CloseAt": func(l *plan.Literal) { l.Scheme.Name = "plain" }, "Aggregation.View": inBuckets,
+		"Aggregation.Fallback": withCommittee, "Aggregation.Buckets.Size": inBuckets, "Aggregation.Buckets.Minimum": inBuckets,
+		"Scheme.Committee.Name": withCommittee, "Scheme.Committee.Corrupt": withCommittee, "Scheme.Committee.Members": withCommittee,
+	}
+	also := map[string]func(*plan.Literal){ // what the leaf's other value needs beside it
+		"Cohort.OverSelection":  func(l *plan.Literal) { l.Cohort.OverSelection = 1.2 },
+		"Aggregation.View":      func(l *plan.Literal) { l.Aggregation.Fallback = "bucket_means" },
+		"Aggregation.Fallback":  func(l *plan.Literal) { l.Aggregation.Buckets = plan.Buckets{Size: 5, Minimum: 3} },
+		"Scheme.Committee.Name": func(l *plan.Literal) { l.Scheme.Committee.Members = committee("panelx", 7).Members },
 	}
 	sawAll := map[string]bool{}
 	var walk func(path string, v reflect.Value, l *plan.Literal)
@@ -207,8 +225,8 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 			before, err := checkPlan(*l)
 			require.NoError(t, err, name)
 			other(name, f)
-			if name == "Cohort.OverSelection" {
-				l.Cohort.OverSelection = 1.2
+			if also[name] != nil {
+				also[name](l)
 			}
 			after, err := checkPlan(*l)
 			if digestless[name] == "" {
@@ -224,7 +242,7 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 	base.Stop = plan.Stop{Accuracy: 0.9, Patience: 3}
 	base.Evaluation.Clients = true
 	walk("", reflect.ValueOf(&base).Elem(), &base)
-	require.Greater(t, len(sawAll), 35)
+	require.Greater(t, len(sawAll), 42)
 	for name := range digestless {
 		require.Contains(t, sawAll, name)
 	}
@@ -274,7 +292,7 @@ func TestPlanSaysWhatWasWritten(t *testing.T) {
 	require.Equal(t, l.Rounds.Count, p.Rounds())
 	require.Equal(t, l.Rounds.Attempts, p.Attempts())
 	require.Equal(t, []int{30, 37, 12}, []int{p.CohortSize(), p.Invited(), p.Minimum()}, "36.3 clients are 37")
-	require.True(t, p.CloseEarly())
+	require.Equal(t, 30, p.CloseAt(), "over-selection waits for no more than the cohort")
 	require.Equal(t, plan.SelectCheckIn, p.Selection())
 	require.Equal(t, l.Devices, p.Devices())
 	require.Equal(t, l.Stop, p.Stop())
@@ -288,5 +306,13 @@ func TestPlanSaysWhatWasWritten(t *testing.T) {
 	l.Cohort.OverSelection = 1
 	p, err = checkPlan(l)
 	require.NoError(t, err)
-	require.False(t, p.CloseEarly())
+	require.Zero(t, p.CloseAt(), "nobody is left behind before the deadline")
+	l.Cohort.CloseAt = 20
+	p, err = checkPlan(l)
+	require.NoError(t, err)
+	require.Equal(t, 20, p.CloseAt())
+	l.Cohort.OverSelection = 1.5
+	p, err = checkPlan(l)
+	require.NoError(t, err)
+	require.Equal(t, 20, p.CloseAt(), "what is written counts")
 }

@@ -50,6 +50,25 @@ type Scheme struct {
 	Corrupt   float64 `yaml:"corrupt,omitempty"` // share of clients that may collude with the coordinator, in [0,1)
 	Dropout   float64 `yaml:"dropout,omitempty"` // share of clients that may vanish in mid-round, in [0,1)
 	CrossSilo bool    `yaml:"cross_silo,omitempty"`
+	// CommitteeFile names the committee's file, relative to the plan; whoever loads
+	// the plan fills in Committee from it before Check.
+	CommitteeFile string    `yaml:"committee_file,omitempty"`
+	Committee     Committee `yaml:"committee,omitempty"`
+}
+
+// Committee names the decryptors of a scheme that has them.
+type Committee struct {
+	Name string `yaml:"name"`
+	// Corrupt is how many members may collude with the coordinator; default (m-1)/3.
+	Corrupt int      `yaml:"corrupt,omitempty"`
+	Members []Member `yaml:"members"`
+}
+
+// Member is a decryptor: key and signature on its entry, in base64.
+type Member struct {
+	ID        string `yaml:"id"`
+	Key       string `yaml:"key"`
+	Signature string `yaml:"signature"`
 }
 
 // Cohort says who takes part in a round.
@@ -59,6 +78,10 @@ type Cohort struct {
 	// OverSelection invites ceil(Size*OverSelection) clients. Default 1; above 1,
 	// uploads close as soon as Size of them are complete.
 	OverSelection float64 `yaml:"over_selection,omitempty"`
+	// CloseAt closes uploads once so many are complete, or at the deadline, whichever
+	// is first: a buffered round. Default Size under over-selection, else nobody is
+	// left behind before the deadline.
+	CloseAt int `yaml:"close_at,omitempty"`
 	// Selection is uniform (a fixed-size sample of the registered clients, drawn
 	// with the coordinator's secret coins; the default) or check-in (first come).
 	Selection string `yaml:"selection,omitempty"`
@@ -107,6 +130,20 @@ type Training struct {
 type Aggregation struct {
 	Rule        string `yaml:"rule,omitempty"`        // mean
 	Denominator string `yaml:"denominator,omitempty"` // weights (default) or fixed
+	// View is sum (default) or bucket_means: a rule then combines the means of
+	// Buckets, each of which is opened alone.
+	View    string  `yaml:"view,omitempty"`
+	Buckets Buckets `yaml:"buckets,omitempty"`
+	// Fallback is bucket_means, under view sum, to open Buckets in the next attempts
+	// after one whose sum was spoiled.
+	Fallback string `yaml:"fallback,omitempty"`
+}
+
+// Buckets divides a cohort. With n clients there are floor(n/Size), whose sizes
+// differ by at most one.
+type Buckets struct {
+	Size    int `yaml:"size,omitempty"`
+	Minimum int `yaml:"minimum,omitempty"` // fewest clients in an opened bucket
 }
 
 // Optimizer is the server's; see package optimizer.

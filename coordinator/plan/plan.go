@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/choir-fl/choir/coordinator/optimizer"
+	"github.com/choir-fl/choir/coordinator/robust"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -51,6 +53,9 @@ func (p Plan) Quantizer() field.Quantizer { return p.quantizer }
 // Optimizer returns the server optimiser's specification.
 func (p Plan) Optimizer() optimizer.Spec { return p.optimizer }
 
+// Rule combines what is opened into one update.
+func (p Plan) Rule() robust.Rule { return robust.Mean{} }
+
 // Scheme returns the coordinator's half of the scheme.
 func (p Plan) Scheme() secagg.ServerScheme { return p.scheme }
 
@@ -75,8 +80,16 @@ func (p Plan) Invited() int { return invited(p.literal.Cohort) }
 // Minimum is the fewest clients in an opened sum.
 func (p Plan) Minimum() int { return p.literal.Cohort.Minimum }
 
-// CloseEarly reports whether uploads close once CohortSize of them are complete.
-func (p Plan) CloseEarly() bool { return p.Invited() > p.CohortSize() }
+// CloseAt is the number of complete uploads at which uploads close; 0 for none.
+func (p Plan) CloseAt() int {
+	if k := p.literal.Cohort.CloseAt; k > 0 {
+		return k
+	}
+	if p.Invited() > p.CohortSize() {
+		return p.CohortSize()
+	}
+	return 0
+}
 
 // Selection is how cohorts are chosen.
 func (p Plan) Selection() Selection { return Selection(p.literal.Cohort.Selection) }
@@ -124,6 +137,7 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	setDefault(&l.Encoding.Bits, 18)
 	setDefault(&l.Aggregation.Rule, "mean")
 	setDefault(&l.Aggregation.Denominator, string(secagg.DenominatorWeights))
+	setDefault(&l.Aggregation.View, secagg.ViewSum.String())
 	setDefault(&l.Optimizer.Name, "fedavg")
 
 	c := &checker{}
@@ -150,8 +164,17 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	}
 	l.Optimizer = Optimizer(p.optimizer)
 	p.literal = l
-	p.checkScheme(c, schemes, counted)
+	before := len(c.errs)
+	p.checkView(c)
+	viewed := len(c.errs) == before
 	p.checkTerms(c, counted)
+	p.checkScheme(c, schemes, counted && viewed)
+	if len(c.errs) == 0 {
+		// What a client could not decode must not become a plan.
+		if _, err := secagg.DecodeTerms(p.terms.Encode()); err != nil {
+			c.refuse("plan", "%w", err)
+		}
+	}
 	if len(c.errs) > 0 {
 		return Plan{}, errors.Join(c.errs...)
 	}
@@ -167,6 +190,7 @@ func checkCohort(c *checker, k Cohort) {
 	} else if n := invited(k); k.Size <= secagg.MaxRoster && n > secagg.MaxRoster {
 		c.refuse("cohort.over_selection", "%v invites %d clients, more than %d", k.OverSelection, n, secagg.MaxRoster)
 	}
+	c.unless(k.CloseAt >= 0 && k.CloseAt <= max(k.Size, 1) && (k.CloseAt == 0 || k.CloseAt >= k.Minimum), "cohort.close_at", "%d is not in minimum..size (%d..%d)", k.CloseAt, k.Minimum, k.Size)
 	s := Selection(k.Selection)
 	c.unless(s == SelectUniform || s == SelectCheckIn, "cohort.selection", "%q is neither uniform nor check-in", k.Selection)
 }
@@ -203,9 +227,9 @@ func checkPrivacy(c *checker, p Privacy) {
 	}
 }
 
-// checkScheme finds the scheme and, if the cohort is counted, lets it judge what it
-// must withstand.
-func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, counted bool) {
+// checkScheme finds the scheme and, if what it depends on makes sense, lets it judge
+// what it must withstand.
+func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, sound bool) {
 	s := p.literal.Scheme
 	names := ""
 	for _, candidate := range schemes {
@@ -224,22 +248,63 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, counted bo
 	}{{"corrupt", s.Corrupt}, {"dropout", s.Dropout}} {
 		if !(x.share >= 0 && x.share < 1) {
 			c.refuse("scheme."+x.key, "%v is not in [0,1)", x.share)
-			counted = false
+			sound = false
 		}
 	}
-	if !counted {
+	if !sound || p.terms.Encoding.Dimension == 0 { // the encoding was refused
 		return
 	}
-	closeAt := 0
-	if p.CloseEarly() {
-		closeAt = p.CohortSize()
+	if !slices.Contains(p.scheme.Views(), p.terms.View) {
+		c.refuse("aggregation.view", "scheme %s does not yield %s", s.Name, p.terms.View)
+		return
 	}
-	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: closeAt, Corrupt: perMillion(s.Corrupt),
-		Dropout: perMillion(s.Dropout), CrossSilo: s.CrossSilo, Attempts: p.literal.Rounds.Attempts})
+	if p.terms.Fallback && !slices.Contains(p.scheme.Views(), secagg.ViewBucketMeans) {
+		c.refuse("aggregation.fallback", "scheme %s does not yield %s", s.Name, secagg.ViewBucketMeans)
+		return
+	}
+	if slices.Contains(p.scheme.Roles(), secagg.RoleDecryptor) != (p.terms.Committee.Len() > 0) {
+		c.refuse("scheme.committee", "a committee belongs to a scheme with decryptors, and to no other; scheme %s: name its committee_file, or take it out", s.Name)
+		return
+	}
+	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: p.CloseAt(), Corrupt: perMillion(s.Corrupt),
+		Dropout: perMillion(s.Dropout), CrossSilo: s.CrossSilo, Attempts: p.literal.Rounds.Attempts, View: p.terms.View, Buckets: p.terms.Buckets,
+		Committee: p.terms.Committee, Words: p.quantizer.Layout().Len(), WordBits: p.quantizer.WordBits()})
 	if err != nil {
 		c.refuse("scheme", "%w", err)
 	}
 	p.terms.SchemeParameters = params
+}
+
+// checkView reads what is opened, and who opens it.
+func (p *Plan) checkView(c *checker) {
+	a, t := p.literal.Aggregation, &p.terms
+	switch a.View {
+	case secagg.ViewSum.String():
+		t.View = secagg.ViewSum
+	case secagg.ViewBucketMeans.String():
+		t.View = secagg.ViewBucketMeans
+	default:
+		c.refuse("aggregation.view", "%q is neither sum nor bucket_means", a.View)
+		return
+	}
+	t.Fallback = a.Fallback != ""
+	c.unless(a.Fallback == "" || a.Fallback == secagg.ViewBucketMeans.String() && t.View == secagg.ViewSum,
+		"aggregation.fallback", "%q: only view sum falls back, on bucket_means", a.Fallback)
+	t.Buckets = secagg.Buckets(a.Buckets)
+	divided := t.View == secagg.ViewBucketMeans || t.Fallback
+	c.unless(divided == (t.Buckets != secagg.Buckets{}), "aggregation.buckets", "size and minimum belong to bucket_means, as view or fallback, and to nothing else")
+	if err := t.Buckets.Check(); err != nil {
+		c.refuse("aggregation.buckets", "%w", err)
+	}
+	c.unless(!divided || t.Buckets.Size <= p.literal.Cohort.Size, "aggregation.buckets.size", "%d is more than the cohort", t.Buckets.Size)
+	if f := p.literal.Scheme.CommitteeFile; f != "" && p.literal.Scheme.Committee.Name == "" {
+		c.refuse("scheme.committee_file", "%q was not loaded: put its content under scheme.committee", f)
+		return
+	}
+	var err error
+	if t.Committee, err = p.literal.Scheme.Committee.Check(); err != nil {
+		c.refuse("scheme.committee", "%w", err)
+	}
 }
 
 func perMillion(share float64) int { return int(math.Round(share * 1e6)) }
@@ -282,12 +347,6 @@ func (p *Plan) checkTerms(c *checker, counted bool) {
 		return
 	}
 	t.Encoding = p.quantizer.Spec()
-	if len(c.errs) == 0 {
-		// What a client could not decode must not become a plan.
-		if _, err := secagg.DecodeTerms(t.Encode()); err != nil {
-			c.refuse("plan", "%w", err)
-		}
-	}
 }
 
 // rest digests, by field number, what the clients' terms do not hold.
@@ -316,5 +375,6 @@ func (l Literal) rest() secagg.Digest {
 	})
 	e.Float(14, l.Stop.Accuracy)
 	e.Uint(15, uint64(l.Stop.Patience))
+	e.Uint(16, uint64(l.Cohort.CloseAt))
 	return secagg.Hash("choir plan rest/1", e.Encoded())
 }

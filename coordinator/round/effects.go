@@ -50,9 +50,12 @@ type Effects struct {
 	Persist []byte
 	// Charge is zero if the ledger is not concerned.
 	Charge Charge
-	// Notify lists the members for whom Envelope has something new.
+	// Notify lists the parties for whom Envelope or Posted has something new.
 	Notify []int
-	Tasks  []Task
+	// Dismiss lists the parties that came to an attempt which failed before they had
+	// numbers: Envelope tells them so.
+	Dismiss []secagg.PartyID
+	Tasks   []Task
 	// Commit asks to make the result of TaskOpen the head of the run, then to
 	// step with Committed.
 	Commit bool
@@ -68,8 +71,19 @@ type Effects struct {
 type Outcome struct {
 	Released bool
 	Reason   string // why it failed
-	// Culprits are the members whose cheating was proven.
+	// Culprits are the parties whose cheating was proven, or who held back what the
+	// attempt cannot do without.
 	Culprits []secagg.PartyID
-	// Survivors are the members in each bucket, if it got that far.
+	// Survivors are the members in each bucket, if it got that far: none in a bucket
+	// that too few were left in. Spoiled are the buckets that could not be opened.
 	Survivors [][]secagg.PartyID
+	Spoiled   []int
+	// SumSpoiled says that the attempt failed because no sum could be opened for
+	// what was in it.
+	SumSpoiled bool
+	// Liars are the parties whose answers were found wrong when the sums were opened,
+	// whether or not they could be corrected.
+	Liars []secagg.PartyID
+	// Absent are the committee members that had not announced when admission closed.
+	Absent []secagg.PartyID
 }

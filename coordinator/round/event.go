@@ -20,10 +20,12 @@ const (
 	kindCheckpoint
 	kindCommitted
 	kindAbort
+	kindAnnounce
 )
 
 var kindNames = map[kind]string{kindTick: "tick", kindCheckIn: "check-in", kindMessage: "message", kindUploaded: "uploaded",
-	kindLeave: "leave", kindTaskDone: "task done", kindCheckpoint: "checkpoint", kindCommitted: "committed", kindAbort: "abort"}
+	kindLeave: "leave", kindTaskDone: "task done", kindCheckpoint: "checkpoint", kindCommitted: "committed", kindAbort: "abort",
+	kindAnnounce: "announce"}
 
 // Event is what happens to an attempt: one of the types below.
 type Event interface{ kind() kind }
@@ -38,7 +40,15 @@ type CheckIn struct {
 	Identity secagg.Identity
 }
 
-// Message is a client's answer to the instruction of a step.
+// Announce is what a committee member says before the context is fixed. From is its
+// address.
+type Announce struct {
+	At   Instant
+	From secagg.PartyID
+	Body []byte
+}
+
+// Message is a party's answer to the instruction of a step.
 type Message struct {
 	At   Instant
 	From secagg.PartyID
@@ -58,17 +68,20 @@ type Uploaded struct {
 	Size    int64
 }
 
-// Leave is a client that said it will not answer any more.
+// Leave is a party that said it will not answer any more.
 type Leave struct {
 	At   Instant
 	From secagg.PartyID
 }
 
-// TaskDone is the result of a task; Err is nil if it succeeded.
+// TaskDone is the result of a task; Err is nil if it succeeded. That of TaskOpen
+// says which buckets were spoiled and which parties' answers were wrong, also if it failed.
 type TaskDone struct {
-	At   Instant
-	Task TaskID
-	Err  error
+	At      Instant
+	Task    TaskID
+	Err     error
+	Spoiled []int
+	Liars   []int
 }
 
 // Checkpoint says that a durable blob holds the accumulated uploads of Members.
@@ -89,6 +102,7 @@ type Abort struct {
 
 func (Tick) kind() kind       { return kindTick }
 func (CheckIn) kind() kind    { return kindCheckIn }
+func (Announce) kind() kind   { return kindAnnounce }
 func (Message) kind() kind    { return kindMessage }
 func (Uploaded) kind() kind   { return kindUploaded }
 func (Leave) kind() kind      { return kindLeave }
@@ -124,6 +138,9 @@ func encode(ev Event, at Instant) []byte {
 		e.Uint(8, uint64(ev.Size))
 	case Leave:
 		e.String(4, string(ev.From))
+	case Announce:
+		e.String(4, string(ev.From))
+		e.Bytes(5, ev.Body)
 	case Checkpoint:
 		e.Digest(4, ev.Blob)
 		members := make([]byte, 4*len(ev.Members))
@@ -161,6 +178,8 @@ func decode(record []byte) (Event, error) {
 		ev = Message{at, secagg.PartyID(d.String(4)), uint32(d.Size(5, 1<<32-1)), d.Bytes(6)}
 	case kindUploaded:
 		ev = Uploaded{at, secagg.PartyID(d.String(4)), uint32(d.Size(5, 1<<32-1)), d.Bytes(6), d.Digest(7), d.Size(8, secagg.MaxUpload)}
+	case kindAnnounce:
+		ev = Announce{at, secagg.PartyID(d.String(4)), d.Bytes(5)}
 	case kindLeave:
 		ev = Leave{at, secagg.PartyID(d.String(4))}
 	case kindCheckpoint:

@@ -22,6 +22,8 @@ func instant(ev Event) Instant {
 		return ev.At
 	case Leave:
 		return ev.At
+	case Announce:
+		return ev.At
 	case Checkpoint:
 		return ev.At
 	case Abort:
@@ -33,7 +35,7 @@ func instant(ev Event) Instant {
 func journaled() []Event {
 	id := secagg.Enrol(keyOf("authority"), "a", keyOf("a").Public().(ed25519.PublicKey))
 	return []Event{Tick{1 << 62}, CheckIn{2, id}, Message{3, "a", 1<<32 - 1, []byte("body")}, Message{3, "a", 1, nil},
-		Uploaded{4, "a", 5, []byte("frame"), secagg.Hash("content"), secagg.MaxUpload}, Leave{6, "b"},
+		Uploaded{4, "a", 5, []byte("frame"), secagg.Hash("content"), secagg.MaxUpload}, Leave{6, "b"}, Announce{6, "decryptor:a", []byte("body")},
 		Checkpoint{7, secagg.Hash("blob"), []int{0, 1<<24 + 2, 9999}}, Checkpoint{At: 8, Blob: secagg.Hash("blob")}, Abort{9, "reason"}}
 }
 

@@ -39,6 +39,12 @@ type Settings struct {
 	ModelSize int64
 	// Began is when the attempt began.
 	Began Instant
+	// Fallback opens buckets, because the sum of an earlier attempt was spoiled.
+	Fallback bool
+	// LeftOut are the addresses of committee members whose randomness does not count
+	// in this attempt, and Absent of those whose announcement is not waited for: they
+	// failed an earlier one.
+	LeftOut, Absent []secagg.PartyID
 }
 
 // Machine is one attempt. Not safe for concurrent use.
@@ -47,18 +53,25 @@ type Machine struct {
 	task     secagg.Task
 	state    State
 	deadline Instant
-	joined   []secagg.Identity // while admitting, in order of arrival
+	joined   []secagg.Identity    // while admitting, in order of arrival
+	heard    secagg.Announcements // of the committee; empty without one
+	closed   bool                 // admission closed
 	roster   secagg.Roster
+	listed   []byte // the roster as it is sent
 	session  secagg.Session
 	control  secagg.Control
 	step     uint32
-	left     map[int]bool
+	left     map[int]bool   // parties that said they will not answer any more
+	greeted  map[int]uint32 // step of the first envelope of each party
 	uploads  map[int]upload
+	order    []int // members that uploaded, in the order of acceptance
 	tasks    map[TaskID]Task
 	nextTask TaskID
 	unmasked bool // the unmask phase was entered: reservations stay charged
 	saved    Checkpoint
-	renew    bool // after a restart: unmasking begins anew at the next instant
+	renew    bool  // after a restart: unmasking begins anew at the next instant
+	spoiled  []int // buckets that were not opened for what was in them
+	liars    []secagg.PartyID
 	outcome  *Outcome
 	at       Instant // latest instant seen
 	fx       Effects // effects of the event in hand
@@ -66,62 +79,22 @@ type Machine struct {
 
 type upload struct {
 	content secagg.Digest
+	frame   []byte
+	ready   bool // may be added to its bucket
 	added   bool
 }
 
 // New begins an attempt.
 func New(s Settings) (*Machine, Effects) {
-	m := &Machine{set: s, state: Admitting, left: map[int]bool{}, uploads: map[int]upload{}, tasks: map[TaskID]Task{}, at: s.Began}
-	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize}
-	m.deadline = s.Began + Instant(s.Plan.Deadlines().Admission)
+	m := &Machine{set: s, state: Admitting, left: map[int]bool{}, greeted: map[int]uint32{}, uploads: map[int]upload{}, tasks: map[TaskID]Task{}, at: s.Began}
+	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize, Fallback: s.Fallback}
+	if n := m.task.Terms.Committee.Len(); n > 0 {
+		m.heard = make(secagg.Announcements, n)
+	}
+	m.deadline = m.admissionEnds()
 	m.fx = Effects{Wake: m.deadline}
 	m.audit("attempt %s begins from model %s", s.ID, s.Model)
 	return m, m.take()
-}
-
-// Restore rebuilds an attempt from its journal records and returns what is to be
-// done now: envelopes to repeat, uploads to add that no checkpoint holds, and the
-// charge, which may not have reached the ledger before the restart. The caller
-// steps with a Tick next: an unmasking that is asked for again has its time again.
-func Restore(s Settings, records [][]byte) (*Machine, Effects, error) {
-	m, _ := New(s)
-	for i, r := range records {
-		ev, err := decode(r)
-		if err != nil {
-			return nil, Effects{}, fmt.Errorf("record %d: %w", i, err)
-		}
-		if _, err := m.Step(ev); err != nil {
-			return nil, Effects{}, ErrJournal.At("record %d", i).Because(err)
-		}
-	}
-	m.fx = Effects{Wake: m.deadline, Notify: m.asked(), Outcome: m.outcome}
-	switch {
-	case m.control == nil:
-	case !m.state.Over():
-		m.fx.Charge = ChargeReserve
-	case !m.unmasked:
-		m.fx.Charge = ChargeVoid
-	}
-	if m.state.Over() {
-		return m, m.take(), nil
-	}
-	m.tasks = map[TaskID]Task{}
-	if len(m.saved.Members) > 0 {
-		m.run(Task{Kind: TaskMerge, Blob: m.saved.Blob})
-	}
-	for i := range m.roster.Len() {
-		if u, ok := m.uploads[i]; ok && !u.added {
-			m.run(Task{Kind: TaskAdd, Member: i, Bucket: m.bucket(i), Blob: u.content})
-		}
-	}
-	if m.state == Unmasking { // what members released is lost with the last process
-		m.renew, m.deadline, m.fx.Wake = true, 0, 0
-	}
-	if err := m.openWhenAdded(); err != nil {
-		return nil, Effects{}, err
-	}
-	m.audit("attempt %s resumes in state %s", s.ID, m.state)
-	return m, m.take(), nil
 }
 
 // Task is what is offered to clients while the machine admits.
@@ -158,6 +131,32 @@ func (m *Machine) Uploaded(id secagg.PartyID) (secagg.Digest, bool) {
 	return u.content, ok
 }
 
+// Posted returns the members whose letters may be delivered to a party, from the
+// one numbered first on, in the order of acceptance; nothing to a party that is not
+// asked for anything.
+func (m *Machine) Posted(to secagg.PartyID, first int) []int {
+	if m.control == nil || m.state.Over() || first < 0 || first > len(m.order) {
+		return nil
+	}
+	i := m.session.Number(to)
+	if i < m.roster.Len() {
+		return nil
+	}
+	if _, asked := m.control.Instruction(i); !asked {
+		return nil
+	}
+	return m.order[first:]
+}
+
+// Frame returns the commit frame of a member's accepted upload.
+func (m *Machine) Frame(member int) []byte { return m.uploads[member].frame }
+
+// Heard reports whether a committee member has announced.
+func (m *Machine) Heard(address secagg.PartyID) bool {
+	j := m.announcer(address)
+	return j >= 0 && m.heard[j].Body != nil
+}
+
 // Checkpointed returns the latest checkpoint's blob and the members in it.
 func (m *Machine) Checkpointed() (secagg.Digest, []int) { return m.saved.Blob, m.saved.Members }
 
@@ -190,19 +189,25 @@ func (m *Machine) apply(ev Event) error {
 		return m.timeout(ev)
 	case CheckIn:
 		return m.checkIn(ev)
+	case Announce:
+		return m.announce(ev)
 	case Message:
-		member, err := m.member(ev.From, ev.Step)
+		party, err := m.party(ev.From, ev.Step)
 		if err != nil {
 			return err
 		}
-		again := !slices.Contains(m.control.Waiting(), member)
-		if err := m.control.Receive(member, ev.Body); err != nil || again {
+		if m.state == Uploading && party < m.roster.Len() {
+			return ErrState.At("client %s answers without an upload", ev.From)
+		}
+		fresh, err := m.control.Receive(party, ev.Body)
+		if err != nil || !fresh {
 			return err
 		}
 		m.now(ev.At)
 		if m.control.Phase().Kind != secagg.PhaseUnmask {
 			m.fx.Persist = encode(ev, m.at)
 		}
+		m.addReady()
 		return m.advanceWhenComplete()
 	case Uploaded:
 		return m.uploaded(ev)
@@ -215,7 +220,7 @@ func (m *Machine) apply(ev Event) error {
 	case Committed:
 		m.now(ev.At)
 		m.fx.Charge = ChargeSettle
-		m.over(&Outcome{Released: true, Survivors: m.survivors()})
+		m.over(&Outcome{Released: true})
 		return m.enter(Released)
 	case Abort:
 		m.now(ev.At)
@@ -247,95 +252,17 @@ func (m *Machine) timeout(ev Tick) error {
 	return err
 }
 
-func (m *Machine) checkIn(ev CheckIn) error {
-	for _, id := range m.joined {
-		if id == ev.Identity {
-			return nil
-		}
-		if id.ID == ev.Identity.ID || id.Key == ev.Identity.Key {
-			return ErrMember.At("client %s", ev.Identity.ID)
-		}
-	}
-	if len(m.joined) >= m.set.Plan.Invited() {
-		return ErrFull
-	}
-	m.now(ev.At)
-	m.fx.Persist = encode(ev, m.at)
-	m.joined = append(m.joined, ev.Identity)
-	if len(m.joined) == m.set.Plan.Invited() {
-		return m.closeAdmission()
-	}
-	return nil
-}
-
-// member finds who speaks and checks that it answers the present step.
-func (m *Machine) member(id secagg.PartyID, step uint32) (int, error) {
-	i := m.roster.Index(id)
+// party finds who speaks and checks that it answers the present step.
+func (m *Machine) party(address secagg.PartyID, step uint32) (int, error) {
+	i := m.session.Number(address)
 	if i < 0 {
-		return 0, ErrNotMember.At("client %s", id)
+		return 0, ErrNotMember.At("party %s", address)
 	}
 	if step != m.step {
-		return 0, ErrStep.At("client %s, step %d of %d", id, step, m.step)
+		return 0, ErrStep.At("party %s, step %d of %d", address, step, m.step)
 	}
 	return i, nil
 }
-
-func (m *Machine) uploaded(ev Uploaded) error {
-	member, err := m.member(ev.From, ev.Step)
-	if err != nil {
-		return err
-	}
-	c, err := secagg.PeekCommit(ev.Frame)
-	if err != nil {
-		return err
-	}
-	if c.Content != ev.Content || c.Size != ev.Size {
-		return secagg.ErrUpload.At("client %s", ev.From)
-	}
-	if err := m.control.Receive(member, ev.Frame); err != nil {
-		return err
-	}
-	m.now(ev.At)
-	if _, again := m.uploads[member]; again {
-		return nil
-	}
-	m.fx.Persist = encode(ev, m.at)
-	m.uploads[member] = upload{content: ev.Content}
-	m.run(Task{Kind: TaskAdd, Member: member, Bucket: m.bucket(member), Blob: ev.Content})
-	if m.set.Plan.CloseEarly() && len(m.uploads) >= m.set.Plan.CohortSize() {
-		return m.advance("cohort complete")
-	}
-	return m.advanceWhenComplete()
-}
-
-// checkpoint takes a new checkpoint in place of the last one. One that lacks a
-// member of the last would leave that member out of the sum after a restart.
-func (m *Machine) checkpoint(ev Checkpoint) error {
-	in := make(map[int]bool, len(ev.Members))
-	for _, i := range ev.Members {
-		if _, ok := m.uploads[i]; !ok || in[i] {
-			return ErrTask.At("checkpoint with member %d", i)
-		}
-		in[i] = true
-	}
-	for _, i := range m.saved.Members {
-		if !in[i] {
-			return ErrTask.At("checkpoint without member %d", i)
-		}
-	}
-	for _, i := range ev.Members {
-		u := m.uploads[i]
-		u.added = true
-		m.uploads[i] = u
-	}
-	m.now(ev.At)
-	m.saved = ev
-	m.fx.Persist = encode(ev, m.at)
-	return nil
-}
-
-// bucket is the sum a member belongs to; there is one while the view is a sum.
-func (m *Machine) bucket(int) int { return 0 }
 
 func (m *Machine) leave(ev Leave) error {
 	if m.state.Over() {
@@ -343,14 +270,9 @@ func (m *Machine) leave(ev Leave) error {
 	}
 	m.now(ev.At)
 	if m.state == Admitting {
-		n := len(m.joined)
-		m.joined = slices.DeleteFunc(m.joined, func(i secagg.Identity) bool { return i.ID == ev.From })
-		if len(m.joined) != n {
-			m.fx.Persist = encode(ev, m.at)
-		}
-		return nil
+		return m.withdraw(ev)
 	}
-	i := m.roster.Index(ev.From)
+	i := m.session.Number(ev.From)
 	if i < 0 || m.left[i] {
 		return nil
 	}
@@ -372,6 +294,9 @@ func (m *Machine) taskDone(ev TaskDone) error {
 	if m.state.Over() {
 		return nil
 	}
+	if t.Kind == TaskOpen {
+		m.opened(ev)
+	}
 	if ev.Err != nil {
 		if !m.unmasked { // the reservation is voided: a restart must not resume what it paid for
 			m.fx.Persist = encode(Abort{Reason: ev.Err.Error()}, m.at)
@@ -389,6 +314,17 @@ func (m *Machine) taskDone(ev TaskDone) error {
 	default:
 		m.fx.Commit = true
 		return m.enter(Releasing)
+	}
+}
+
+// opened notes what opening the sums showed, whether or not there is a result.
+func (m *Machine) opened(ev TaskDone) {
+	m.spoiled, m.liars = ev.Spoiled, m.addresses(ev.Liars)
+	for _, b := range ev.Spoiled {
+		m.audit("bucket %d is spoiled", b)
+	}
+	for _, id := range m.liars {
+		m.audit("answer of %s was wrong", id)
 	}
 }
 

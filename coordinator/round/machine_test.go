@@ -3,8 +3,6 @@ package round
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +102,8 @@ func sample(t *testing.T, s *stage, k kind) Event {
 		return Committed{s.now}
 	case kindAbort:
 		return Abort{s.now, "test"}
+	case kindAnnounce:
+		return Announce{s.now, address("d0"), []byte("d0 is here")}
 	}
 	t.Fatalf("no event of kind %d", k)
 	return nil
@@ -114,16 +114,21 @@ func TestEachStateTakesTheEventsOfItsRowAndNoOther(t *testing.T) {
 	for state := Admitting; state <= Failed; state++ {
 		require.NotEmpty(t, state.String())
 		require.NotEmpty(t, state.Meaning())
-		for k := kindTick; k <= kindAbort; k++ {
+		for k := kindTick; k <= kindAnnounce; k++ {
 			t.Run(fmt.Sprintf("%s_%s", state, kindNames[k]), func(t *testing.T) {
 				s := at(t, state)
 				ev := sample(t, s, k)
 				before := fingerprint(s.machine)
 				fx, err := s.machine.Step(ev)
 				if slices.Contains(moves[state].events, k) {
-					if k == kindTaskDone && state < Unmasking {
+					switch {
+					case k == kindTaskDone && state < Unmasking:
 						require.ErrorIs(t, err, ErrTask, "there is no task yet")
-					} else {
+					case k == kindAnnounce:
+						require.ErrorIs(t, err, ErrNotMember, "there is no committee")
+					case k == kindMessage && state == Uploading:
+						require.ErrorIs(t, err, ErrStep, "it answered the exchange before")
+					default:
 						require.NoError(t, err)
 					}
 					return
@@ -219,7 +224,7 @@ func TestTaskOfferedIsTheOneThatTheSessionBinds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s.set.Model, offered.Model)
 	require.Equal(t, s.set.ModelSize, offered.ModelSize)
-	session, err := offered.Session(s.session().Roster)
+	session, err := offered.Session(s.session().Roster, nil)
 	require.NoError(t, err)
 	require.Equal(t, s.session(), session)
 }
@@ -227,7 +232,7 @@ func TestTaskOfferedIsTheOneThatTheSessionBinds(t *testing.T) {
 func TestFailureNamesTheCulprits(t *testing.T) {
 	s := at(t, Opening)
 	cheat := &secagg.Blame{Members: []int{1}, Err: errors.New("shares do not open")}
-	fx, err := s.step(TaskDone{s.now, 3, fmt.Errorf("opening: %w", cheat)})
+	fx, err := s.step(TaskDone{At: s.now, Task: 3, Err: fmt.Errorf("opening: %w", cheat)})
 	require.NoError(t, err)
 	require.Equal(t, []secagg.PartyID{"b"}, fx.Outcome.Culprits)
 	require.Equal(t, "opening: shares do not open", fx.Outcome.Reason)
@@ -257,99 +262,4 @@ func TestRestoreRefusesAJournalThatDoesNotReplay(t *testing.T) {
 		_, _, err := Restore(s.set, records)
 		require.ErrorIs(t, err, ErrJournal, name)
 	}
-}
-
-// TestAnyHistorySurvivesACrashAtAnyMoment plays random events, good and bad, and
-// restores the machine after each from what it had persisted.
-func TestAnyHistorySurvivesACrashAtAnyMoment(t *testing.T) {
-	ended := map[State]int{}
-	for seed := range uint64(150) {
-		coins := rand.New(rand.NewPCG(seed, 1))
-		s, _ := newStage(t, "scheme=ue", "size=4", "minimum=2")
-		names := []string{"a", "b", "c", "d", "e"}
-		for range 60 {
-			name := names[coins.IntN(len(names))]
-			s.now += Instant(coins.IntN(4000)-500) * Instant(time.Millisecond)
-			var ev Event = Tick{s.now}
-			switch coins.IntN(12) {
-			case 0, 1:
-				ev = CheckIn{s.now, s.member(name).id}
-			case 2, 3, 4, 5:
-				if r, err := s.reply(name); err == nil {
-					ev = r
-				}
-			case 6:
-				if coins.IntN(4) == 0 {
-					ev = Leave{s.now, secagg.PartyID(name)}
-				}
-			case 7, 8:
-				if len(s.tasks) > 0 {
-					ev = TaskDone{At: s.now, Task: s.tasks[0].ID}
-					s.tasks = s.tasks[1:]
-				}
-			case 9:
-				var in []int
-				for i, u := range s.machine.uploads {
-					if u.added {
-						in = append(in, i)
-					}
-				}
-				ev = Checkpoint{s.now, secagg.Hash(fmt.Sprint(in)), in}
-			case 10:
-				if s.machine.state == Releasing {
-					ev = Committed{s.now}
-				}
-			}
-			_, _ = s.step(ev) // refusals are other tests' business
-			if s.machine.state == Released {
-				break
-			}
-			requireSurvives(t, s, seed)
-			if coins.IntN(10) == 0 {
-				_, err := s.crash()
-				require.NoError(t, err)
-			}
-		}
-		ended[s.machine.state]++
-	}
-	for _, state := range []State{Released, Failed, Adding} {
-		require.NotZero(t, ended[state], "no history ends %s: %v", state, ended)
-	}
-}
-
-func requireSurvives(t *testing.T, s *stage, seed uint64) {
-	t.Helper()
-	m := s.machine
-	r, fx, err := Restore(s.set, s.records)
-	require.NoError(t, err, "seed %d", seed)
-	require.Equal(t, m.deadline, r.deadline, "seed %d", seed)
-	require.Equal(t, m.joined, r.joined, "seed %d", seed)
-	require.Equal(t, m.step, r.step, "seed %d", seed)
-	require.Equal(t, m.left, r.left, "seed %d", seed)
-	require.Equal(t, min(m.state, Adding) == Adding, min(r.state, Adding) == Adding, "seed %d", seed)
-	require.Equal(t, m.state == Failed, r.state == Failed, "seed %d", seed)
-	for i := range m.roster.Len() {
-		id := m.roster.At(i).ID
-		had, ok := m.Envelope(id)
-		has, still := r.Envelope(id)
-		require.Equal(t, ok, still, "seed %d", seed)
-		require.Equal(t, had, has, "seed %d", seed)
-	}
-	if r.state.Over() {
-		require.Empty(t, fx.Tasks)
-		return
-	}
-	var in []int // who is in the sum that the restored machine asks for
-	for _, task := range fx.Tasks {
-		switch task.Kind {
-		case TaskMerge:
-			_, members := r.Checkpointed()
-			in = append(in, members...)
-		case TaskAdd:
-			in = append(in, task.Member)
-			require.Equal(t, m.uploads[task.Member].content, task.Blob)
-		}
-	}
-	require.ElementsMatch(t, slices.Collect(maps.Keys(m.uploads)), in, "seed %d: each upload is added once", seed)
-	require.Equal(t, r.state == Opening, len(fx.Tasks) == 1 && fx.Tasks[0].Kind == TaskOpen, "seed %d", seed)
 }

@@ -17,29 +17,6 @@ func (m *Machine) enter(s State) error {
 	return nil
 }
 
-// closeAdmission fixes the roster and with it the context.
-func (m *Machine) closeAdmission() error {
-	if n, least := len(m.joined), m.set.Plan.Minimum(); n < least {
-		return m.fail(secagg.ErrTooFew.At("admission: %d of at least %d", n, least))
-	}
-	roster, err := secagg.NewRoster(m.joined)
-	if err != nil {
-		return m.fail(err)
-	}
-	session, err := m.task.Session(roster)
-	if err != nil {
-		return m.fail(err)
-	}
-	control, err := m.set.Plan.Scheme().NewControl(session)
-	if err != nil {
-		return m.fail(err)
-	}
-	m.roster, m.session, m.control, m.joined = roster, session, control, nil
-	m.fx.Charge = ChargeReserve
-	m.audit("admitted %d clients, roster %s, context %s", roster.Len(), roster.Root(), session.Context)
-	return m.enterPhase()
-}
-
 // advanceWhenComplete closes the phase once nobody is waited for.
 func (m *Machine) advanceWhenComplete() error {
 	if m.control == nil || m.state >= Adding {
@@ -60,6 +37,7 @@ func (m *Machine) advance(why string) error {
 	if err := m.control.Advance(); err != nil {
 		return m.fail(err)
 	}
+	m.addReady()
 	m.audit("phase %s closed (%s), %d missing", name, why, missing)
 	return m.enterPhase()
 }
@@ -88,16 +66,36 @@ func (m *Machine) enterPhase() error {
 	if err := m.enter(next); err != nil {
 		return err
 	}
+	for i := range m.session.Parties() {
+		if _, known := m.greeted[i]; known {
+			continue
+		}
+		if _, asked := m.control.Instruction(i); asked {
+			m.greeted[i] = m.step
+		}
+	}
 	m.fx.Notify = m.asked()
 	return nil
 }
 
-// asked lists the members that have an instruction to answer.
+// asked lists the parties that have an instruction to obey.
 func (m *Machine) asked() []int {
 	if m.control == nil || m.state >= Adding {
 		return nil
 	}
-	return slices.DeleteFunc(m.control.Waiting(), func(i int) bool { return m.left[i] })
+	var out []int
+	for i := range m.session.Parties() {
+		if m.asks(i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// asks reports whether a party has an instruction to obey.
+func (m *Machine) asks(party int) bool {
+	_, asked := m.control.Instruction(party)
+	return asked && !m.left[party]
 }
 
 // openWhenAdded opens the sum once every upload in it was added.
@@ -111,12 +109,10 @@ func (m *Machine) openWhenAdded() error {
 
 // fail ends the attempt. Its reason is recorded, its culprits are named.
 func (m *Machine) fail(err error) error {
-	out := &Outcome{Reason: err.Error(), Survivors: m.survivors()}
+	out := &Outcome{Reason: err.Error(), SumSpoiled: errors.Is(err, secagg.ErrSpoiled)}
 	var blame *secagg.Blame
 	if errors.As(err, &blame) {
-		for _, i := range blame.Members {
-			out.Culprits = append(out.Culprits, m.roster.At(i).ID)
-		}
+		out.Culprits = m.addresses(blame.Members)
 	}
 	if m.control != nil && !m.unmasked {
 		m.fx.Charge = ChargeVoid
@@ -131,8 +127,14 @@ func (m *Machine) over(out *Outcome) {
 	m.deadline = 0
 	m.step++
 	m.fx.Outcome = out
-	for i := range m.roster.Len() {
-		m.fx.Notify = append(m.fx.Notify, i)
+	out.Survivors, out.Spoiled, out.Liars, out.Absent = m.survivors(), m.spoiled, m.liars, m.absent()
+	m.fx.Notify = nil
+	if m.control != nil {
+		for i := range m.session.Parties() {
+			m.fx.Notify = append(m.fx.Notify, i)
+		}
+	} else {
+		m.fx.Dismiss = m.came()
 	}
 	if out.Released {
 		m.audit("attempt %s released", m.set.ID)
@@ -141,35 +143,65 @@ func (m *Machine) over(out *Outcome) {
 	}
 }
 
+// came lists who joined or announced.
+func (m *Machine) came() []secagg.PartyID {
+	var out []secagg.PartyID
+	for _, id := range m.joined {
+		out = append(out, id.ID)
+	}
+	for _, j := range m.heard.Present() {
+		out = append(out, m.task.Terms.Committee.At(j).Address())
+	}
+	return out
+}
+
+// survivors names the members of each bucket: none in one that was left out.
 func (m *Machine) survivors() [][]secagg.PartyID {
 	if m.control == nil {
 		return nil
 	}
 	var out [][]secagg.PartyID
 	for _, bucket := range m.control.Survivors() {
-		ids := make([]secagg.PartyID, len(bucket))
-		for j, i := range bucket {
-			ids[j] = m.roster.At(i).ID
-		}
-		out = append(out, ids)
+		out = append(out, m.addresses(bucket))
 	}
 	return out
 }
 
-// Envelope returns what there is to say to a client now, if anything: the same
+func (m *Machine) addresses(parties []int) []secagg.PartyID {
+	var out []secagg.PartyID
+	for _, i := range parties {
+		out = append(out, m.session.Party(i))
+	}
+	return out
+}
+
+// counted reports whether a member's contribution is in the released model.
+func (m *Machine) counted(member int) bool {
+	for b, members := range m.control.Survivors() {
+		if slices.Contains(members, member) {
+			return !slices.Contains(m.spoiled, b)
+		}
+	}
+	return false
+}
+
+// Envelope returns what there is to say to a party now, if anything: the same
 // until the next step, however often it is asked for.
-func (m *Machine) Envelope(id secagg.PartyID) (secagg.Envelope, bool) {
-	i := m.roster.Index(id)
-	if i < 0 {
+func (m *Machine) Envelope(to secagg.PartyID) (secagg.Envelope, bool) {
+	if m.control == nil {
 		if m.state.Over() { // failed before admission closed
 			return secagg.Envelope{Round: m.set.ID, Step: 1, Over: true, Reason: m.reason()}, true
 		}
 		return secagg.Envelope{}, false
 	}
+	i := m.session.Number(to)
+	if i < 0 {
+		return secagg.Envelope{}, false
+	}
 	env := secagg.Envelope{Round: m.set.ID, Step: m.step}
 	if m.state.Over() {
 		env.Over, env.Reason = true, m.reason()
-		env.Completed = m.outcome.Released && m.uploads[i] != upload{}
+		env.Completed = m.outcome.Released && i < m.roster.Len() && m.counted(i)
 		return env, true
 	}
 	if m.state >= Adding {
@@ -180,8 +212,8 @@ func (m *Machine) Envelope(id secagg.PartyID) (secagg.Envelope, bool) {
 		return secagg.Envelope{}, false
 	}
 	env.Body = body
-	if m.step == 1 {
-		env.Roster = m.roster.Encode()
+	if m.greeted[i] == m.step {
+		env.Roster, env.Committee = m.listed, m.session.Announcements.Encode()
 	}
 	return env, true
 }

@@ -23,10 +23,12 @@ import (
 // what the machine did. `go test -run Scripts -rewrite` records them anew; the
 // difference is to be read before it is believed. The commands:
 //
-//	plan WORDS            begin an attempt (scheme, size, minimum, over, dropout)
+//	plan WORDS            begin an attempt (words: see newStage)
 //	wait SECONDS          let time pass unseen; tick SECONDS also tells the machine
 //	admit NAMES           they check in, in this order
 //	imposter NAME         a check-in under that name with another key
+//	announce NAMES        these committee members (d0, d1, ...) announce themselves
+//	say NAME TEXT         a message of that text
 //	answer NAMES          they answer their instruction; "all" is who is in the roster
 //	prepare NAME          it makes its answer, and does not send it
 //	send NAME [STEP]      it sends its last answer (again), under that step
@@ -35,10 +37,13 @@ import (
 //	leave NAMES           they say that they will not answer
 //	done [ID]             all outstanding tasks, or that one, succeed
 //	broken ID TEXT        that task fails
+//	opened ID SPOILED LIARS   the sums are open, but for these buckets, in spite of these parties; - for none
+//	spoiled ID            no sum could be opened
 //	checkpoint NAMES      their uploads are durable in one blob
 //	committed, abort TEXT
 //	crash                 the machine is rebuilt from its journal
 //	envelope NAMES        what there is to say to them
+//	posted NAMES          whose letters there are for them
 //	state                 where the machine stands
 var rewrite = flag.Bool("rewrite", false, "record the output of the scripts anew")
 
@@ -143,6 +148,21 @@ func (p *player) command(verb string, words []string) {
 		for _, n := range words {
 			p.step("admit "+n, CheckIn{s.now, s.member(n).id})
 		}
+	case "announce":
+		for _, n := range words {
+			p.step("announce "+n, Announce{s.now, address(n), []byte(n + " is here")})
+		}
+	case "say":
+		p.step(verb+" "+strings.Join(words, " "), Message{s.now, address(words[0]), s.machine.step, []byte(words[1])})
+	case "opened":
+		ev := TaskDone{At: s.now, Task: TaskID(number(0)), Spoiled: numbers(p.t, words[1]), Liars: numbers(p.t, words[2])}
+		p.step("opened "+words[0], ev)
+	case "spoiled":
+		p.step("spoiled "+words[0], TaskDone{At: s.now, Task: TaskID(number(0)), Err: secagg.ErrSpoiled, Spoiled: []int{0}})
+	case "posted":
+		for _, n := range words {
+			fmt.Fprintf(&p.out, "posted %s: %v\n", n, s.machine.Posted(address(n), 0))
+		}
 	case "imposter":
 		key := keyOf("imposter").Public().(ed25519.PublicKey)
 		p.step("imposter", CheckIn{s.now, secagg.Enrol(keyOf("authority"), secagg.PartyID(words[0]), key)})
@@ -168,7 +188,7 @@ func (p *player) command(verb string, words []string) {
 		p.step(verb+" "+words[0], p.forged(verb, s.member(words[0])))
 	case "leave":
 		for _, n := range words {
-			p.step("leave "+n, Leave{s.now, secagg.PartyID(n)})
+			p.step("leave "+n, Leave{s.now, address(n)})
 		}
 	case "done":
 		tasks := slices.Clone(s.tasks)
@@ -180,7 +200,7 @@ func (p *player) command(verb string, words []string) {
 			p.step(fmt.Sprintf("done %d", t.ID), TaskDone{At: s.now, Task: t.ID})
 		}
 	case "broken":
-		p.step("broken "+words[0], TaskDone{s.now, TaskID(number(0)), errors.New(strings.Join(words[1:], " "))})
+		p.step("broken "+words[0], TaskDone{At: s.now, Task: TaskID(number(0)), Err: errors.New(strings.Join(words[1:], " "))})
 	case "checkpoint":
 		p.step("checkpoint", Checkpoint{s.now, secagg.Hash("checkpoint", []byte(strings.Join(words, " "))), s.indices(words)})
 	case "committed":
@@ -193,9 +213,10 @@ func (p *player) command(verb string, words []string) {
 		p.report(fmt.Sprintf("crash in %s", before), fx, err)
 	case "envelope":
 		for _, n := range words {
-			env, ok := s.machine.Envelope(secagg.PartyID(n))
+			env, ok := s.machine.Envelope(address(n))
 			fmt.Fprintf(&p.out, "envelope %s: %v step=%d roster=%v body=%v over=%v completed=%v %s\n",
 				n, ok, env.Step, env.Roster != nil, env.Body != nil, env.Over, env.Completed, env.Reason)
+			require.Equal(p.t, env.Roster != nil && s.session().Committee.Len() > 0, env.Committee != nil)
 		}
 	case "state":
 		blob, in := s.machine.Checkpointed()
@@ -292,6 +313,9 @@ func (p *player) report(label string, fx Effects, err error) {
 	}
 	if o := fx.Outcome; o != nil {
 		say("outcome: released=%v survivors=%v culprits=%v reason=%q", o.Released, o.Survivors, o.Culprits, o.Reason)
+		if o.Spoiled != nil || o.SumSpoiled || o.Liars != nil || o.Absent != nil {
+			say("spoiled=%v all=%v liars=%v absent=%v", o.Spoiled, o.SumSpoiled, o.Liars, o.Absent)
+		}
 	}
 	if fx.Wake != 0 {
 		say("wake in %ds", (fx.Wake-p.s.now)/Instant(time.Second))

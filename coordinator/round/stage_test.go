@@ -48,6 +48,7 @@ type phasedControl struct {
 	asked   []int
 	answers map[int][]byte
 	in      []int
+	ready   []int
 }
 
 func (c *phasedControl) Phase() secagg.Phase {
@@ -62,16 +63,30 @@ func (c *phasedControl) Instruction(i int) ([]byte, bool) {
 	return []byte(c.phases), slices.Contains(c.asked, i)
 }
 
-func (c *phasedControl) Receive(i int, body []byte) error {
+func (c *phasedControl) Receive(i int, body []byte) (bool, error) {
 	if !slices.Contains(c.asked, i) {
-		return secagg.ErrNotAsked
+		return false, secagg.ErrNotAsked
 	}
-	if had, ok := c.answers[i]; ok && !bytes.Equal(had, body) {
-		return secagg.ErrRepeated
+	if had, ok := c.answers[i]; ok {
+		if !bytes.Equal(had, body) {
+			return false, secagg.ErrRepeated
+		}
+		return false, nil
 	}
 	c.answers[i] = body
-	return nil
+	if c.phases[0] == 'u' {
+		c.ready = append(c.ready, i)
+	}
+	return true, nil
 }
+
+func (c *phasedControl) Ready() []int {
+	out := c.ready
+	c.ready = nil
+	return out
+}
+
+func (c *phasedControl) Bucket(int) int { return 0 }
 
 func (c *phasedControl) Waiting() []int {
 	return slices.DeleteFunc(slices.Clone(c.asked), func(i int) bool { _, ok := c.answers[i]; return ok })
@@ -102,6 +117,8 @@ func (c *phasedControl) Survivors() [][]int {
 func (c *phasedControl) Opening() (secagg.Opening, error) { return nothing{}, nil }
 
 type nothing struct{}
+
+func (nothing) Liars() []int { return nil }
 
 func (nothing) Erase() {}
 
@@ -139,8 +156,10 @@ func newStage(t testing.TB, words ...string) (*stage, Effects) {
 	l.Scheme = plan.Scheme{Name: plain.Name}
 	l.Cohort = plan.Cohort{Size: 3, Minimum: 2}
 	l.Deadlines = plan.Deadlines{Admission: 10 * time.Second, Exchange: 20 * time.Second, Upload: 100 * time.Second}
-	l.Evaluation.Clients = false
+	l.Evaluation.Clients, l.Aggregation = false, plan.Aggregation{}
 	var err error
+	var absent, leftOut []secagg.PartyID
+	fallback := false
 	for _, w := range words {
 		k, v, _ := strings.Cut(w, "=")
 		switch k {
@@ -155,15 +174,35 @@ func newStage(t testing.TB, words ...string) (*stage, Effects) {
 			l.Cohort.OverSelection, err = strconv.ParseFloat(v, 64)
 		case "dropout":
 			l.Scheme.Dropout, err = strconv.ParseFloat(v, 64)
+		case "close":
+			l.Cohort.CloseAt, err = strconv.Atoi(v)
+		case "view":
+			l.Aggregation.View = v
+		case "fallback":
+			l.Aggregation.Fallback = v
+		case "bucket":
+			l.Aggregation.Buckets.Size, err = strconv.Atoi(v)
+		case "least":
+			l.Aggregation.Buckets.Minimum, err = strconv.Atoi(v)
+		case "committee":
+			var n int
+			n, err = strconv.Atoi(v)
+			l.Scheme.Committee = plan.CommitteeOf(committeeOf(t, n))
+		case "absent":
+			absent = append(absent, address(v))
+		case "leftout":
+			leftOut = append(leftOut, address(v))
+		case "falling":
+			fallback, err = strconv.ParseBool(v)
 		default:
 			err = fmt.Errorf("unknown word %q", w)
 		}
 		require.NoError(t, err)
 	}
-	p, err := l.Check(plain.Scheme{}, pairwise.Scheme{}, phased("ue"), phased("um"), phased("eum"))
+	p, err := l.Check(plain.Scheme{}, pairwise.Scheme{}, phased("ue"), phased("um"), phased("eum"), panel{})
 	require.NoError(t, err)
 	s := &stage{t: t, now: began, cast: map[string]*member{}, set: Settings{Plan: p, Began: began, Model: secagg.Hash("model"), ModelSize: 100,
-		ID: secagg.RoundID{Job: p.Job(), Round: 1, Attempt: 1}}}
+		ID: secagg.RoundID{Job: p.Job(), Round: 1, Attempt: 1}, Absent: absent, LeftOut: leftOut, Fallback: fallback}}
 	var fx Effects
 	s.machine, fx = New(s.set)
 	return s, fx
@@ -173,7 +212,7 @@ func (s *stage) member(name string) *member {
 	m, ok := s.cast[name]
 	if !ok {
 		key := keyOf(name)
-		m = &member{key: key, id: secagg.Enrol(keyOf("authority"), secagg.PartyID(name), key.Public().(ed25519.PublicKey))}
+		m = &member{key: key, id: secagg.Enrol(keyOf("authority"), address(name), key.Public().(ed25519.PublicKey))}
 		s.cast[name] = m
 	}
 	return m
@@ -218,7 +257,10 @@ func (s *stage) reply(name string) (Event, error) {
 	if !ok || env.Over {
 		return nil, fmt.Errorf("no instruction for %s", name)
 	}
-	if _, fake := s.set.Plan.Scheme().(phased); fake {
+	if _, decryptor := secagg.DecryptorID(m.id.ID); decryptor {
+		return Message{s.now, m.id.ID, env.Step, s.machine.control.(*panelControl).honest(name)}, nil
+	}
+	if _, real := s.set.Plan.Scheme().(secaggtest.Scheme); !real {
 		if s.machine.State() != Uploading {
 			return Message{s.now, m.id.ID, env.Step, []byte(name)}, nil
 		}
@@ -286,6 +328,7 @@ func (s *stage) everybody() []string {
 func fingerprint(m *Machine) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, m.state, m.deadline, m.at, m.joined, m.roster.Root(), m.step, m.left, m.uploads, m.nextTask, m.unmasked, m.saved, m.outcome)
+	fmt.Fprintln(&b, m.heard, m.closed, m.greeted, m.order, m.spoiled, m.liars, m.renew)
 	var tasks []Task
 	for _, t := range m.tasks {
 		t.Open = nil
@@ -295,9 +338,9 @@ func fingerprint(m *Machine) string {
 	fmt.Fprintln(&b, tasks)
 	if m.control != nil {
 		fmt.Fprintln(&b, m.session.Context, m.control.Phase(), m.control.Waiting(), m.control.Survivors())
-		for i := range m.roster.Len() {
-			env, ok := m.Envelope(m.roster.At(i).ID)
-			fmt.Fprintf(&b, "%x %v\n", env.Encode(), ok)
+		for i := range m.session.Parties() {
+			env, ok := m.Envelope(m.session.Party(i))
+			fmt.Fprintf(&b, "%x %v %v\n", env.Encode(), ok, m.Posted(m.session.Party(i), 0))
 		}
 	}
 	return b.String()

@@ -18,10 +18,10 @@ const (
 
 // states says what each state means to an operator.
 var states = map[State]struct{ name, meaning string }{
-	Admitting:  {"admitting", "clients that were invited are joining; no key exists yet"},
-	Exchanging: {"exchanging", "admitted clients exchange keys or agree on survivors; training runs meanwhile"},
-	Uploading:  {"uploading", "clients train and upload; each complete upload is verified and added to the sum"},
-	Unmasking:  {"unmasking", "survivors reveal what unmasks the sum, and nothing else"},
+	Admitting:  {"admitting", "clients that were invited are joining, and the committee announces itself; no key of a client exists yet"},
+	Exchanging: {"exchanging", "clients or committee members exchange keys or agree on survivors; clients that know the model train meanwhile"},
+	Uploading:  {"uploading", "clients train and upload; each complete upload is verified and added to its sum"},
+	Unmasking:  {"unmasking", "survivors or committee members reveal what unmasks the sums, and nothing else"},
 	Adding:     {"adding", "all answers are in; the last verified uploads are being added"},
 	Opening:    {"opening", "the sum is being unmasked, checked and applied to the model"},
 	Releasing:  {"releasing", "the new model is stored and is becoming the head of the run"},
@@ -44,9 +44,9 @@ var moves = map[State]struct {
 	events []kind
 	next   []State
 }{
-	Admitting:  {[]kind{kindTick, kindCheckIn, kindLeave, kindAbort}, []State{Exchanging, Uploading, Failed}},
+	Admitting:  {[]kind{kindTick, kindCheckIn, kindAnnounce, kindLeave, kindAbort}, []State{Exchanging, Uploading, Failed}},
 	Exchanging: {[]kind{kindTick, kindMessage, kindLeave, kindTaskDone, kindCheckpoint, kindAbort}, []State{Exchanging, Uploading, Unmasking, Adding, Opening, Failed}},
-	Uploading:  {[]kind{kindTick, kindUploaded, kindLeave, kindTaskDone, kindCheckpoint, kindAbort}, []State{Exchanging, Unmasking, Adding, Opening, Failed}},
+	Uploading:  {[]kind{kindTick, kindUploaded, kindMessage, kindLeave, kindTaskDone, kindCheckpoint, kindAbort}, []State{Exchanging, Unmasking, Adding, Opening, Failed}},
 	Unmasking:  {[]kind{kindTick, kindMessage, kindLeave, kindTaskDone, kindCheckpoint, kindAbort}, []State{Adding, Opening, Failed}},
 	Adding:     {[]kind{kindTick, kindLeave, kindTaskDone, kindCheckpoint, kindAbort}, []State{Opening, Failed}},
 	Opening:    {[]kind{kindTick, kindLeave, kindTaskDone, kindAbort}, []State{Releasing, Failed}},

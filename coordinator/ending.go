@@ -1,0 +1,169 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator/round"
+	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/tensor"
+)
+
+// commit makes the opened result the head of the run.
+func (e *Engine) commit() {
+	r := e.pending
+	next := e.head
+	next.rounds++
+	next.round++
+	next.attempt = 1
+	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
+	next.ledger = e.cfg.Ledger.Digest()
+	next.fallback, next.leftOut = false, nil
+	if ev := r.evaluation; ev != nil {
+		if ev.Loss < next.bestLoss {
+			next.bestLoss, next.waited = ev.Loss, 0
+		} else {
+			next.waited++
+		}
+		stop := e.cfg.Plan.Stop()
+		switch {
+		case stop.Accuracy > 0 && ev.Accuracy >= stop.Accuracy:
+			next.status, next.reason = Finished, fmt.Sprintf("federated accuracy %.4f reached", ev.Accuracy)
+		case stop.Patience > 0 && int(next.waited) >= stop.Patience:
+			next.status, next.reason = Finished, fmt.Sprintf("no lower federated loss in %d rounds", next.waited)
+		}
+	}
+	r.segment, r.parent, r.oldOptimizer = e.segment(), e.head.model, e.head.optimizer
+	fx, err := e.machine.Step(round.Committed{At: e.now()}) // its effects come after the swap
+	if e.fail(err) {
+		return
+	}
+	next.absent = fx.Outcome.Absent
+	r.report = e.report(fx.Outcome, next.model)
+	next.ended, err = r.report.line()
+	if e.fail(err) || e.fail(e.swap(next)) {
+		return
+	}
+	e.perform(fx)
+}
+
+// over cleans up after an attempt and begins the next.
+func (e *Engine) over(fx round.Effects) {
+	out := fx.Outcome
+	switch fx.Charge {
+	case round.ChargeSettle:
+		e.fail(e.cfg.Ledger.Settle(e.set.ID))
+	case round.ChargeVoid:
+		e.fail(e.cfg.Ledger.Void(e.set.ID))
+	}
+	e.last = lastAttempt{id: e.set.ID, survivors: map[secagg.PartyID]bool{}, reason: out.Reason}
+	if out.Released {
+		for b, members := range out.Survivors {
+			for _, id := range members {
+				e.last.survivors[id] = !slices.Contains(out.Spoiled, b)
+			}
+		}
+	}
+	segment := e.segment()
+	var r Report
+	if out.Released {
+		segment, r = e.pending.segment, e.pending.report
+	} else {
+		var err error
+		r = e.report(out, e.head.model)
+		next := e.head
+		next.attempt++
+		e.learn(&next, out)
+		next.ended, err = r.line()
+		if e.fail(err) || e.fail(e.swap(next)) {
+			return
+		}
+	}
+	if blob, members := e.machine.Checkpointed(); len(members) > 0 {
+		e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
+	}
+	e.announce(r)
+	e.fail(e.cfg.Store.Journal.Drop(segment))
+	e.dropSpool()
+	if e.fail(e.attempt()) {
+		return
+	}
+}
+
+// learn notes what the round's next attempt makes of a failed one: members of the
+// committee that ended it are left out, though never so many that fewer than a
+// quorum are left, and a spoiled sum is tried again in buckets where the plan says so.
+func (e *Engine) learn(h *head, out *round.Outcome) {
+	terms := e.cfg.Plan.Terms()
+	h.absent = slices.Clone(out.Absent)
+	h.fallback = h.fallback || out.SumSpoiled && terms.Fallback
+	for _, id := range out.Culprits {
+		name, decryptor := secagg.DecryptorID(id)
+		if !decryptor || terms.Committee.Index(name) < 0 {
+			continue
+		}
+		if !slices.Contains(h.absent, id) { // it may be gone, and is not waited for long
+			h.absent = append(h.absent, id)
+		}
+		if !slices.Contains(h.leftOut, id) {
+			h.leftOut = append(slices.Clone(h.leftOut), id)
+		}
+	}
+	if most := terms.Committee.Len() - terms.Committee.Quorum(); len(h.leftOut) > most {
+		h.leftOut = h.leftOut[len(h.leftOut)-most:]
+	}
+}
+
+// dropSpool deletes every spooled upload: none belongs to a later attempt.
+func (e *Engine) dropSpool() {
+	parts, err := e.cfg.Store.Spool.List()
+	if e.fail(err) {
+		return
+	}
+	for _, p := range parts {
+		e.fail(e.cfg.Store.Spool.Delete(p.ID))
+	}
+}
+
+// report sums up an attempt that ended with model as the head's.
+func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
+	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.cfg.Plan.Invited(),
+		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: slices.Clone(out.Culprits),
+		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: model}
+	for b, members := range out.Survivors {
+		switch {
+		case slices.Contains(out.Spoiled, b):
+			r.Members[b] = nil // nothing of theirs was used
+		case len(members) == 0:
+			r.Short++
+		}
+		r.Survivors += len(r.Members[b])
+	}
+	for _, id := range out.Liars {
+		if !slices.Contains(r.Culprits, id) {
+			r.Culprits = append(r.Culprits, id)
+		}
+	}
+	if p := e.pending; out.Released && p != nil {
+		r.Weight, r.UpdateNorm, r.Evaluation = p.weight, p.norm, p.evaluation
+	}
+	return r
+}
+
+// announce tells the observer how an attempt ended and removes what it superseded.
+func (e *Engine) announce(r Report) {
+	var model tensor.Model
+	if p := e.pending; r.Released {
+		model = p.values
+		for _, d := range []secagg.Digest{p.parent, p.oldOptimizer} {
+			if d != e.head.model && d != e.head.optimizer && d != (secagg.Digest{}) {
+				e.fail(e.cfg.Store.Blobs.Delete(store.Digest(d)))
+			}
+		}
+	}
+	e.fail(e.cfg.Store.Journal.Append(historySegment, []byte(e.head.ended)))
+	e.cfg.Observer.RoundOver(r, model)
+	e.pending = nil
+}

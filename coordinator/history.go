@@ -1,0 +1,70 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/choir-fl/choir/coordinator/store"
+)
+
+// historySegment is the journal of the attempts that ended, one JSON record each.
+const historySegment = "history"
+
+// Ended is a line of a run's history: one attempt that ended.
+type Ended struct {
+	Round      uint32      `json:"round"`
+	Attempt    uint32      `json:"attempt"`
+	Began      time.Time   `json:"began"`
+	Ended      time.Time   `json:"ended"`
+	Invited    int         `json:"invited"`
+	Admitted   int         `json:"admitted"`
+	Survivors  int         `json:"survivors"`
+	Released   bool        `json:"released"`
+	Reason     string      `json:"reason,omitempty"`
+	Model      string      `json:"model"`
+	UpdateNorm float64     `json:"update_norm"`
+	Evaluation *Evaluation `json:"evaluation,omitempty"`
+}
+
+// line is the attempt's line in the run's history.
+func (r Report) line() (string, error) {
+	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
+		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
+		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation})
+	return string(b), err
+}
+
+// remember makes up for a crash between the swap of the head, which holds the line
+// of the latest attempt that ended, and the line's arrival in the history.
+func (e *Engine) remember() error {
+	var last string
+	err := e.cfg.Store.Journal.Read(historySegment, func(record []byte) error {
+		last = string(record)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if e.head.ended == last {
+		return nil
+	}
+	return e.cfg.Store.Journal.Append(historySegment, []byte(e.head.ended))
+}
+
+// History returns the attempts that ended, oldest first.
+func (e *Engine) History() ([]Ended, error) {
+	var out []Ended
+	err := e.cfg.Store.Journal.Read(historySegment, func(record []byte) error {
+		var h Ended
+		if err := json.Unmarshal(record, &h); err != nil {
+			return err
+		}
+		out = append(out, h)
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return out, err
+}
