@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/choir-fl/choir/client/grpctransport"
 	"github.com/choir-fl/choir/client/process"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/sim"
 )
@@ -45,7 +47,10 @@ type clientConfig struct {
 
 // consentConfig is the device's own floor. The coordinator is not trusted for it.
 type consentConfig struct {
-	Schemes          []string `yaml:"schemes"` // default [pairwise]
+	Schemes []string `yaml:"schemes"` // default [oneshot, pairwise]
+	// Committees pins who may open a sum: committee files, or roots in hexadecimal.
+	// Default: none, which refuses every plan with a committee.
+	Committees       []string `yaml:"committees"`
 	Jobs             []string `yaml:"jobs"`    // default: any
 	Minimum          int      `yaml:"minimum"` // fewest clients in a sum; default 16
 	MaxClipNorm      float64  `yaml:"max_clip_norm"`
@@ -126,7 +131,7 @@ func (c *clientConfig) check(path string) error {
 func (c consentConfig) accepted() (out []secagg.ClientScheme) {
 	names := c.Schemes
 	if len(names) == 0 {
-		names = []string{pairwise.Name}
+		names = []string{oneshot.Name, pairwise.Name}
 	}
 	for _, s := range schemes {
 		if slices.Contains(names, s.Name()) {
@@ -136,6 +141,26 @@ func (c consentConfig) accepted() (out []secagg.ClientScheme) {
 	return out
 }
 
+// pinned returns the roots of the committees that the device accepts; files are
+// beside the configuration.
+func (c consentConfig) pinned(path string) ([]secagg.Digest, error) {
+	var roots []secagg.Digest
+	for _, pin := range c.Committees {
+		root, err := hex.DecodeString(pin)
+		if err == nil && len(root) == len(secagg.Digest{}) {
+			roots = append(roots, secagg.Digest(root))
+			continue
+		}
+		committee, err := LoadCommittee(beside(path, pin))
+		if err != nil {
+			return nil, errConfig.At("%s: consent.committees %.70q is no root of %d hexadecimal digits, and no committee file",
+				path, pin, 2*len(secagg.Digest{})).Because(err)
+		}
+		roots = append(roots, committee.Root())
+	}
+	return roots, nil
+}
+
 // takePart runs a client until ctx ends.
 func takePart(ctx context.Context, cfg clientConfig, path string, logs io.Writer) (err error) {
 	log, err := cfg.Log.open(logs, path)
@@ -143,6 +168,10 @@ func takePart(ctx context.Context, cfg clientConfig, path string, logs io.Writer
 		return err
 	}
 	if err := cfg.check(path); err != nil {
+		return err
+	}
+	committees, err := cfg.Consent.pinned(path)
+	if err != nil {
 		return err
 	}
 	creds, err := grpctransport.Load(cfg.Credentials)
@@ -172,7 +201,7 @@ func takePart(ctx context.Context, cfg clientConfig, path string, logs io.Writer
 		client.WithIdentity(creds.Identity, creds.Key, creds.AuthorityKey()),
 		client.WithSchemes(consent.accepted()...),
 		client.WithConsent(client.Limits{Jobs: consent.Jobs, Minimum: consent.Minimum, MaxClipNorm: consent.MaxClipNorm,
-			MaxModelBytes: int64(consent.MaxModel), TrustCoordinator: consent.TrustCoordinator}),
+			MaxModelBytes: int64(consent.MaxModel), TrustCoordinator: consent.TrustCoordinator, Committees: committees}),
 		client.WithLifetime(consent.Lifetime),
 		client.WithState(state),
 		client.WithConditions(func() client.Conditions { return device }),

@@ -16,8 +16,8 @@ var shown = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
 
 // The examples under deploy show every key there is, with values that are accepted.
 func TestExampleConfigurationsAreCompleteAndAccepted(t *testing.T) {
-	coordinator, client := &coordinatorConfig{}, &clientConfig{}
-	for name, into := range map[string]any{"coordinator.yaml": coordinator, "client.yaml": client} {
+	coordinator, client, decryptor := &coordinatorConfig{}, &clientConfig{}, &decryptorConfig{}
+	for name, into := range map[string]any{"coordinator.yaml": coordinator, "client.yaml": client, "decryptor.yaml": decryptor} {
 		path := filepath.Join("..", "..", "deploy", name)
 		require.NoError(t, readConfig(path, into), "as it is")
 		text, err := os.ReadFile(path)
@@ -30,6 +30,7 @@ func TestExampleConfigurationsAreCompleteAndAccepted(t *testing.T) {
 	require.NoError(t, coordinator.check("coordinator.yaml"))
 	client.Trainer = "" // shown beside data, where only one of them can be
 	require.NoError(t, client.check("client.yaml"))
+	require.NoError(t, decryptor.check("decryptor.yaml"))
 }
 
 // requireKeys demands that each key of a configuration occurs in an example.

@@ -21,11 +21,11 @@ import (
 
 func newTokenCommand() *cobra.Command {
 	var f operatorFlags
-	var client, operator string
+	var client, operator, decryptor string
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Make a one-time token with which a device enrols",
+		Short: "Make a one-time token with which a party enrols",
 		Long: `Make a one-time token of enrolment, printed alone on standard output; it cannot be
 shown again. It holds the fingerprint of the coordinator's authority, so that the
 device knows whom it talks to from its first byte. Hand it over on a way that others
@@ -33,8 +33,11 @@ cannot read: who uses it first is the device.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req := &choirv1.CreateTokenRequest{Role: choirv1.Role_ROLE_CLIENT, Name: client, Seconds: uint32(expires / time.Second)}
-			if operator != "" {
+			switch {
+			case operator != "":
 				req.Role, req.Name = choirv1.Role_ROLE_OPERATOR, operator
+			case decryptor != "":
+				req.Role, req.Name = choirv1.Role_ROLE_DECRYPTOR, decryptor
 			}
 			if expires < time.Second || expires > maxTokenLife {
 				return errUsage.At("choir token: --expires %v", expires).Because(errors.New("use 1s to 2160h"))
@@ -53,8 +56,9 @@ cannot read: who uses it first is the device.`,
 	f.add(cmd)
 	cmd.Flags().StringVar(&client, "client", "", "name that the device must take; needed to enrol a name anew (default: the device chooses)")
 	cmd.Flags().StringVar(&operator, "new-operator", "", "make a token for another operator, of this name")
+	cmd.Flags().StringVar(&decryptor, "decryptor", "", "make a token for a committee member, of its name in the committee file")
 	cmd.Flags().DurationVar(&expires, "expires", 24*time.Hour, "how long the token is good, at most 2160h")
-	cmd.MarkFlagsMutuallyExclusive("client", "new-operator")
+	cmd.MarkFlagsMutuallyExclusive("client", "new-operator", "decryptor")
 	return cmd
 }
 
@@ -63,21 +67,24 @@ const maxTokenLife = 90 * 24 * time.Hour
 
 func newRevokeCommand() *cobra.Command {
 	var f operatorFlags
-	var client, operator, reason string
+	var client, operator, decryptor, reason string
 	cmd := &cobra.Command{
 		Use:   "revoke",
-		Short: "Refuse a client or operator from now on",
+		Short: "Refuse a client, operator or committee member from now on",
 		Long: `Refuse a party from now on: its certificates are worth nothing, its calls under way
 end, and no attempt waits for it. What it has uploaded before stays in the sum:
 nobody can take it out. A new token that is bound to its name admits it again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if client == "" && operator == "" {
-				return errUsage.At("choir revoke").Because(errors.New("name a party with --client or --old-operator"))
+			if client == "" && operator == "" && decryptor == "" {
+				return errUsage.At("choir revoke").Because(errors.New("name a party with --client, --old-operator or --decryptor"))
 			}
 			req := &choirv1.RevokeRequest{Role: choirv1.Role_ROLE_CLIENT, Name: client, Reason: reason}
-			if operator != "" {
+			switch {
+			case operator != "":
 				req.Role, req.Name = choirv1.Role_ROLE_OPERATOR, operator
+			case decryptor != "":
+				req.Role, req.Name = choirv1.Role_ROLE_DECRYPTOR, decryptor
 			}
 			return f.with(cmd, func(ctx context.Context, o *grpctransport.Operator) error { return o.Revoke(ctx, req) })
 		},
@@ -85,8 +92,9 @@ nobody can take it out. A new token that is bound to its name admits it again.`,
 	f.add(cmd)
 	cmd.Flags().StringVar(&client, "client", "", "name of the client to refuse")
 	cmd.Flags().StringVar(&operator, "old-operator", "", "name of the operator to refuse")
+	cmd.Flags().StringVar(&decryptor, "decryptor", "", "name of the committee member to refuse; it stays in the committee file")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	cmd.MarkFlagsMutuallyExclusive("client", "old-operator")
+	cmd.MarkFlagsMutuallyExclusive("client", "old-operator", "decryptor")
 	return cmd
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 	"github.com/choir-fl/choir/sim"
@@ -33,8 +34,8 @@ const (
 // version is set by the linker in releases.
 var version = "dev"
 
-// schemes are those that this binary knows.
-var schemes = []sim.Scheme{plain.Scheme{}, pairwise.Scheme{}}
+// schemes are those that this binary knows; the first is that of new plans.
+var schemes = []sim.Scheme{oneshot.Scheme{}, pairwise.Scheme{}, plain.Scheme{}}
 
 func serverSchemes() (out []secagg.ServerScheme) {
 	for _, s := range schemes {
@@ -144,7 +145,7 @@ func newRootCommand() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return errUsage.At("%s", called(cmd)).Because(err) })
-	root.AddCommand(newSimCommand(), newPlanCommand(), newBenchCommand(), newCoordinatorCommand(), newClientCommand(), newEnrollCommand(),
+	root.AddCommand(newSimCommand(), newPlanCommand(), newBenchCommand(), newCoordinatorCommand(), newClientCommand(), newDecryptorCommand(), newEnrollCommand(),
 		newTokenCommand(), newRevokeCommand(), newRunCommand(), newCompletionCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	return root

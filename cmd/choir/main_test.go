@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -18,6 +19,9 @@ import (
 
 	"github.com/choir-fl/choir/cmd/choir/preflight"
 	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
+	"github.com/choir-fl/choir/secagg/pairwise"
 )
 
 // built is the path of choir as its users get it.
@@ -86,13 +90,24 @@ func files(t *testing.T, dir string) (names []string) {
 func startingPlanWith(t *testing.T, replace ...string) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, writeStartingPlan(&b, "pairwise", startingCohort))
+	require.NoError(t, writeStartingPlan(&b, pairwise.Name, startingCohort))
 	text := b.String()
 	for i := 0; i < len(replace); i += 2 {
 		require.Contains(t, text, replace[i])
 		text = strings.Replace(text, replace[i], replace[i+1], 1)
 	}
 	return text
+}
+
+// writeCommittee writes a committee file of so many members.
+func writeCommittee(t *testing.T, path string, members int) {
+	t.Helper()
+	file := committeeFile{Schema: committeeSchema, Name: "organisations"}
+	for j := range members {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(j)}, ed25519.SeedSize))
+		file.Members = append(file.Members, encodeMember(secagg.Join(key, file.Name, secagg.PartyID(fmt.Sprintf("hospital-%02d", j)))))
+	}
+	require.NoError(t, file.write(path))
 }
 
 // TestBadInputGetsOneLineAndLeavesNothing holds for every reason one line that says
@@ -129,6 +144,15 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 		"unknown fidelity":           {args: []string{"sim", "--fidelity", "high"}, code: 2, lines: [][]string{{"--fidelity", "high", "full"}}},
 		"unknown partition":          {args: []string{"sim", "--partition", "fair"}, code: 2, lines: [][]string{{"--partition fair"}}},
 		"partition without number":   {args: []string{"sim", "--partition", "dirichlet:x"}, code: 2, lines: [][]string{{"--partition dirichlet:x"}}},
+		"committee too small":        {args: []string{"sim", "--committee", "3"}, code: 2, lines: [][]string{{"--committee 3", "4..16"}}},
+		"committee nobody needs":     {args: []string{"sim", "--committee", "5", "--scheme", "plain"}, code: 2, lines: [][]string{{"--committee 5", "plain", "no decryptors"}}},
+		"unknown view":               {args: []string{"sim", "--view", "vectors"}, code: 3, lines: [][]string{{"aggregation.view", "vectors"}}},
+		"bucket without minimum":     {args: []string{"sim", "--bucket", "5"}, code: 2, lines: [][]string{{`--bucket "5"`, "SIZE:MINIMUM"}}},
+		"bucket below its minimum":   {args: []string{"sim", "--view", "bucket_means", "--bucket", "5:6"}, code: 3, lines: [][]string{{"aggregation.buckets", "6 of 5"}}},
+		"bucket of the dishonest":    {args: []string{"sim", "--view", "bucket_means", "--bucket", "5:2"}, code: 3, lines: [][]string{{"scheme", "fewer than two honest"}}},
+		"buckets that nothing opens": {args: []string{"sim", "--scheme", "plain", "--bucket", "5:4"}, code: 2, lines: [][]string{{"--bucket 5:4", "--view bucket_means"}}},
+		"no such scratch":            {args: []string{"sim", "--scratch", "nowhere"}, code: 2, lines: [][]string{{"--scratch nowhere"}}},
+		"scratch that is not empty":  {args: []string{"sim", "--scratch", "."}, plan: "x", code: 2, lines: [][]string{{"--scratch .", "not empty"}}},
 		"unknown scheme":             {args: []string{"sim", "--scheme", "hope", "--report", "r"}, code: 3, lines: [][]string{{"scheme.name", "hope", "pairwise"}}},
 		"unknown rule and mode": {args: []string{"sim", "--rule", "krum", "--dp", "central"}, code: 3,
 			lines: [][]string{{"aggregation.rule", "krum"}, {"privacy.mode", "central"}}},
@@ -178,6 +202,17 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 		"bad model file": {args: []string{"sim", "plan.yaml", "--report", "r"}, plan: startingPlanWith(t, "# initial: model.safetensors", "initial: model.safetensors"), code: 2,
 			lines: [][]string{{"model.safetensors"}},
 			setUp: func(dir string) { idx(dir, "model.safetensors", []byte("\xff\xff\xff\xff\xff\xff\xff\x7f{}")) }},
+		"no committee": {args: []string{"plan", "check", "plan.yaml"}, plan: startingPlanWith(t, "name: pairwise", "name: oneshot"), code: 3,
+			lines: [][]string{{"scheme.committee", "oneshot", "committee_file"}}},
+		"committee that scheme pairwise has not": {args: []string{"plan", "check", "plan.yaml"}, plan: startingPlanWith(t, "name: pairwise", "name: pairwise\n  committee_file: c.yaml"), code: 3,
+			lines: [][]string{{"scheme.committee", "pairwise"}}, setUp: func(dir string) { writeCommittee(t, filepath.Join(dir, "c.yaml"), 4) }},
+		"no such committee file": {args: []string{"run", "start", "plan.yaml"}, plan: startingPlanWith(t, "name: pairwise", "name: oneshot\n  committee_file: c.yaml"), code: 2,
+			lines: [][]string{{"c.yaml", "no such file"}}},
+		"committee and its file": {args: []string{"sim", "plan.yaml"}, code: 3, lines: [][]string{{"scheme.committee_file", "one of them"}},
+			plan: startingPlanWith(t, "name: pairwise", "name: oneshot\n  committee_file: c.yaml\n  committee: {name: c, members: []}")},
+		"committee of too few": {args: []string{"plan", "explain", "plan.yaml"}, plan: startingPlanWith(t, "name: pairwise", "name: oneshot\n  committee_file: c.yaml"), code: 2,
+			lines: [][]string{{"c.yaml", "3 members"}},
+			setUp: func(dir string) { writeCommittee(t, filepath.Join(dir, "c.yaml"), 3) }},
 		"tensors of another model": {args: []string{"sim", "plan.yaml"}, plan: startingPlanWith(t, "scheme:", "  tensors: [{name: w, shape: [3]}]\nscheme:"), code: 3,
 			lines: [][]string{{"model.tensors", "mlp"}}},
 	} {
@@ -247,7 +282,7 @@ func TestSimulationWritesItsDocumentAndItsReport(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(o.out), &doc))
 	require.Equal(t, "choir.sim/1", doc.Schema)
 	require.Equal(t, 7, doc.Seed)
-	require.Equal(t, "pairwise", doc.Config.Scheme)
+	require.Equal(t, oneshot.Name, doc.Config.Scheme)
 	require.Equal(t, "fashion-mnist-6000", doc.Config.Dataset)
 	require.Len(t, doc.Rounds, 2)
 	require.NotNil(t, doc.Rounds[1].Accuracy)
@@ -299,12 +334,17 @@ func TestPlanCheckAcceptsAndExplainsTheStartingPlans(t *testing.T) {
 		dir := t.TempDir()
 		begun := choir(t, dir, "plan", "init", "--scheme", scheme)
 		require.Equal(t, 0, begun.code)
+		if scheme == schemeNames()[0] {
+			require.Equal(t, choir(t, dir, "plan", "init").out, begun.out, "the default")
+		}
+		writeCommittee(t, filepath.Join(dir, "committee.yaml"), 5)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(begun.out), 0o600))
 
 		o := choir(t, dir, "plan", "check", "plan.yaml")
 		require.Equal(t, 0, o.code, o.errOut)
 		require.Empty(t, o.errOut)
-		for _, part := range []string{"scale", "18 bits", "overflow", "none stated", "what each party could learn", "159010 parameters", "an estimate"} {
+		for _, part := range []string{"scale", "18 bits", "overflow", "none stated", "what each party could learn", "159010 parameters", "an estimate",
+			"recommended scheme: oneshot"} {
 			require.Contains(t, o.out, part)
 		}
 		for _, line := range strings.Split(o.out, "\n") {
@@ -335,6 +375,9 @@ func TestPlanCheckAcceptsAndExplainsTheStartingPlans(t *testing.T) {
 }
 
 func TestStartingPlanSurvivesARoundTripForEveryCohort(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "plan.yaml")
+	writeCommittee(t, filepath.Join(dir, "committee.yaml"), 5)
 	for _, scheme := range schemeNames() {
 		for _, cohort := range []int{16, 17, 28, 40, 149, 150, 1000} {
 			var b bytes.Buffer
@@ -347,7 +390,8 @@ func TestStartingPlanSurvivesARoundTripForEveryCohort(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, lit, again)
 
-			require.NoError(t, declareTensors(&lit, "plan.yaml"))
+			require.NoError(t, nameCommittee(&lit, path))
+			require.NoError(t, declareTensors(&lit, path))
 			p, err := lit.Check(serverSchemes()...)
 			require.NoError(t, err, "%s of %d", scheme, cohort)
 			require.Equal(t, cohort, p.CohortSize())

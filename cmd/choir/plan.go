@@ -27,9 +27,10 @@ func newPlanCheckCommand() *cobra.Command {
 		Use:   "check plan.yaml",
 		Short: "Check a plan: what it means, what it costs, what each party could learn",
 		Long: `Check a plan before anything runs. Prints how updates are encoded, what the scheme
-demands, how likely a round is to fail, bytes, time and memory, and what each party
-and coalition could learn. A model that is named by its architecture alone is
-taken to be for Fashion-MNIST: images of 28 x 28 in 10 classes.
+demands, how likely a round is to fail, bytes, time and memory of all parties, what
+each party and coalition could learn, and which scheme suits the plan. A model that
+is named by its architecture alone is taken to be for Fashion-MNIST: images of
+28 x 28 in 10 classes. A committee file is read from beside the plan.
 
 Exit code 0: accepted; 2: the plan cannot be read; 3: refused, one line for each reason.`,
 		Args: countArgs(1, 1),
@@ -85,6 +86,9 @@ func examinePlan(path string) (plan.Plan, *preflight.Findings, error) {
 	if err != nil {
 		return plan.Plan{}, nil, err
 	}
+	if err := nameCommittee(&lit, path); err != nil {
+		return plan.Plan{}, nil, err
+	}
 	if err := declareTensors(&lit, path); err != nil {
 		return plan.Plan{}, nil, err
 	}
@@ -103,6 +107,24 @@ func readPlan(path string) (plan.Literal, error) {
 	}
 	defer file.Close()
 	return plan.Parse(path, file)
+}
+
+// nameCommittee puts the committee of the plan's committee file, which is named
+// relative to the plan, into the plan.
+func nameCommittee(l *plan.Literal, path string) error {
+	s := &l.Scheme
+	if s.CommitteeFile == "" {
+		return nil
+	}
+	if s.Committee.Name != "" || len(s.Committee.Members) > 0 {
+		return plan.ErrContradiction.At("scheme.committee_file").Because(errors.New("there is a committee beside it: give one of them"))
+	}
+	c, err := LoadCommittee(beside(path, s.CommitteeFile))
+	if err != nil {
+		return err
+	}
+	s.Committee = plan.CommitteeOf(c)
+	return nil
 }
 
 // declareTensors fills in the tensors that a plan leaves out: those of its initial

@@ -23,7 +23,7 @@ func newPlanInitCommand() *cobra.Command {
 			return writeStartingPlan(cmd.OutOrStdout(), scheme, cohort)
 		},
 	}
-	cmd.Flags().StringVar(&scheme, "scheme", pairwise.Name, "secure-aggregation scheme: "+strings.Join(schemeNames(), " or "))
+	cmd.Flags().StringVar(&scheme, "scheme", schemes[0].Name(), "secure-aggregation scheme: "+strings.Join(schemeNames(), " or "))
 	cmd.Flags().IntVar(&cohort, "cohort", startingCohort, fmt.Sprintf("clients in a round, at least %d", graph.MinClients))
 	completeWith(cmd, "scheme", schemeNames()...)
 	return cmd
@@ -50,7 +50,7 @@ func writeStartingPlan(w io.Writer, scheme string, cohort int) error {
 				return err
 			}
 			// With three tenths planned to vanish, a tenth of the cohort is to spare.
-			return t.Execute(w, map[string]any{"Pairwise": scheme == pairwise.Name, "Size": cohort, "Minimum": cohort * 6 / 10})
+			return t.Execute(w, map[string]any{"Scheme": scheme, "Size": cohort, "Minimum": cohort * 6 / 10})
 		}
 	}
 	return errUsage.At("--scheme %q is not known; known: %s", scheme, strings.Join(schemeNames(), ", "))
@@ -74,9 +74,19 @@ model:
   #     shape: [784, 200]
 
 scheme:
-{{- if .Pairwise}}
+{{- if eq .Scheme "oneshot"}}
+  # oneshot: clients encrypt their updates, speak once and may vanish at any time; a
+  # committee of 4 to 16 organisations helps to open the sums. pairwise needs no
+  # committee, and clients that stay until the end of a round.
+  name: oneshot
+  # The committee, relative to this file. Its members make it with choir decryptor
+  # init; clients pin it in their consent.
+  committee_file: committee.yaml
+{{- else if eq .Scheme "pairwise"}}
   # pairwise: clients mask their updates in pairs; the coordinator sees one sum.
   name: pairwise
+{{- end}}
+{{- if ne .Scheme "plain"}}
   # Largest share of the clients that may collude with the coordinator, in [0,1).
   # With more than that, nothing is promised.
   corrupt: 0.05
@@ -98,6 +108,9 @@ cohort:
   # Above 1, ceil(size * over_selection) clients are invited, and uploads close once
   # size of them are complete; those left out count as drop-outs.
   over_selection: 1
+  # A buffered round: uploads close once so many are complete. 0: at the deadline, or
+  # when all are.
+  close_at: 0
   # uniform: drawn at random from all that are enrolled; check-in: first come.
   selection: uniform
 
@@ -139,6 +152,15 @@ aggregation:
   # weights: divide by the sum of weights, which is summed as securely as the
   # updates; fixed: divide by cohort.size.
   denominator: weights
+  # sum: all survivors in one sum. bucket_means: a sum for each bucket, drawn at
+  # random, of about size clients; one with fewer than minimum left is not opened.
+  view: sum
+{{- if eq .Scheme "oneshot"}}
+  # One client that encrypts what is no vector spoils a sum. With this, the next
+  # attempts at a round open buckets, of which it spoils its own alone.
+  # fallback: bucket_means
+{{- end}}
+  # buckets: {size: 16, minimum: 12}
 
 optimizer:
   # Of the server: fedavg, fedavgm, fedadam, fedyogi or fedadagrad.

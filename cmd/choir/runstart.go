@@ -55,8 +55,8 @@ is now; a finished or stopped run too.`,
 	return cmd
 }
 
-// prepareRun makes a run of a plan file: the plan complete and checked, its initial
-// model in bytes.
+// prepareRun makes a run of a plan file: the plan complete and checked, its committee
+// in it, its initial model in bytes.
 func prepareRun(path, initial string, seed uint64, resume bool) (grpctransport.Run, error) {
 	none := grpctransport.Run{}
 	lit, err := readPlan(path)
@@ -67,6 +67,9 @@ func prepareRun(path, initial string, seed uint64, resume bool) (grpctransport.R
 		if lit.Model.Initial, err = filepath.Abs(initial); err != nil {
 			return none, err
 		}
+	}
+	if err := nameCommittee(&lit, path); err != nil {
+		return none, err
 	}
 	if err := declareTensors(&lit, path); err != nil {
 		return none, err
@@ -82,7 +85,7 @@ func prepareRun(path, initial string, seed uint64, resume bool) (grpctransport.R
 		}
 		r.Model, r.ModelSize = bytes.NewReader(b), int64(len(b))
 	}
-	lit.Model.Initial = "" // it travels with the plan
+	lit.Model.Initial, lit.Scheme.CommitteeFile = "", "" // both travel with the plan
 	text, err := lit.Format()
 	r.Plan = []byte(text)
 	return r, err

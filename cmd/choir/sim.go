@@ -17,9 +17,12 @@ import (
 	"github.com/choir-fl/choir/cmd/choir/preflight"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/sim"
 	"github.com/choir-fl/choir/sim/dataset"
 	"github.com/choir-fl/choir/sim/model"
+	"github.com/choir-fl/choir/sim/report"
 	"github.com/choir-fl/choir/tensor"
 )
 
@@ -31,6 +34,8 @@ type simFlags struct {
 	scheme, rule, dp, model string
 	partition, data         string
 	fidelity, report        string
+	view, bucket, scratch   string
+	committee               int
 	dropout                 float64
 	seed                    uint64
 	workers                 int
@@ -46,7 +51,8 @@ func newSimCommand() *cobra.Command {
 		Short: "Simulate a run: the real coordinator, SDK and schemes in virtual time",
 		Long: `Simulate a run of a plan over virtual clients, on real data, with every sum
 computed by the plan's own scheme. Without a plan the built-in demonstration
-runs: Fashion-MNIST over 100 clients.
+runs: Fashion-MNIST over 100 clients and 5 decryptors. A plan's committee is
+replaced by a virtual one of the same size.
 
 A seed repeats a run exactly, measured times aside.`,
 		Args: countArgs(0, 1),
@@ -56,7 +62,10 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.IntVar(&f.clients, "clients", 100, "number of virtual clients")
 	fl.IntVar(&f.cohort, "cohort", 0, "clients in a round (overrides the plan; its minimum keeps its share)")
 	fl.IntVar(&f.rounds, "rounds", 0, "number of rounds (overrides the plan)")
-	fl.StringVar(&f.scheme, "scheme", "", "secure-aggregation scheme: plain or pairwise (overrides the plan)")
+	fl.StringVar(&f.scheme, "scheme", "", "secure-aggregation scheme: "+strings.Join(schemeNames(), " or ")+" (overrides the plan; what only its scheme has goes)")
+	fl.IntVar(&f.committee, "committee", 0, fmt.Sprintf("number of virtual decryptors, %d to %d (default: as many as the plan names, or %d)", secagg.MinCommittee, secagg.MaxCommittee, sim.DefaultCommittee))
+	fl.StringVar(&f.view, "view", "", "what is opened: sum or bucket_means (overrides the plan)")
+	fl.StringVar(&f.bucket, "bucket", "", "SIZE:MINIMUM: clients in a bucket, and the fewest in one that is opened (overrides the plan)")
 	fl.StringVar(&f.rule, "rule", "", "aggregation rule: mean (overrides the plan)")
 	fl.StringVar(&f.dp, "dp", "", "privacy mode: none (overrides the plan)")
 	fl.StringVar(&f.model, "model", "", "architecture: softmax, mlp, mlp:WIDTHS or cnn (overrides the plan)")
@@ -66,6 +75,7 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.StringVar(&f.data, "data", os.Getenv("CHOIR_DATA"), "directory with the four IDX files of Fashion-MNIST, 'embedded' or 'full' (default: $CHOIR_DATA, else embedded)")
 	fl.StringVar(&f.fidelity, "fidelity", string(sim.Full), "full: all cryptography; fast: plain sums of the same integers")
 	fl.IntVar(&f.workers, "workers", 0, "computations at a time (default: one for each core)")
+	fl.StringVar(&f.scratch, "scratch", "", "empty directory for the coordinator's disk, for runs too large for memory (default: all in memory)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON document on standard output")
 	fl.StringVar(&f.report, "report", "", "directory for a report: report.html and report.json; made if it is missing")
 	completeWith(cmd, "scheme", schemeNames()...)
@@ -73,6 +83,7 @@ A seed repeats a run exactly, measured times aside.`,
 	completeWith(cmd, "partition", "iid", "dirichlet:", "shards:", "gamma:")
 	completeWith(cmd, "fidelity", string(sim.Full), string(sim.Fast))
 	completeWith(cmd, "rule", "mean")
+	completeWith(cmd, "view", secagg.ViewSum.String(), secagg.ViewBucketMeans.String())
 	completeWith(cmd, "dp", "none")
 	return cmd
 }
@@ -87,6 +98,12 @@ func runSim(cmd *cobra.Command, args []string, f simFlags) error {
 		path = args[0]
 	}
 	if err := f.override(cmd, &lit); err != nil {
+		return err
+	}
+	if err := nameCommittee(&lit, path); err != nil {
+		return err
+	}
+	if err := f.checkScratch(); err != nil {
 		return err
 	}
 	if f.report != "" {
@@ -138,7 +155,7 @@ func (f *simFlags) config(lit plan.Literal, path string) (sim.Config, error) {
 	}
 	begin := time.Now()
 	cfg := sim.Config{Plan: lit, Schemes: schemes, Train: train, Test: test, Partition: parts, Seed: f.seed,
-		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers,
+		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers, Scratch: f.scratch,
 		Stopwatch: func() time.Duration { return time.Since(begin) }}
 	if lit.Model.Initial != "" {
 		m, err := readInitial(lit, path)
@@ -169,6 +186,9 @@ func (f simFlags) check(cfg sim.Config) (plan.Plan, error) {
 		return plan.Plan{}, plan.ErrContradiction.At("model.initial").Because(fmt.Errorf("its tensors are not those of %s for these data", arch))
 	}
 	sim.FillTensors(&lit, net.Schema())
+	if err := sim.FillCommittee(&lit, cfg.Schemes, cfg.Seed); err != nil {
+		return plan.Plan{}, err
+	}
 	p, err := lit.Check(serverSchemes()...)
 	if err != nil {
 		return plan.Plan{}, err
@@ -201,11 +221,15 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 		lit.Cohort.Minimum = max(1, lit.Cohort.Minimum*f.cohort/max(lit.Cohort.Size, 1))
 		lit.Cohort.Size = f.cohort
 	}
+	if given("scheme") && f.scheme != lit.Scheme.Name {
+		// The committee and the fallback belong to the scheme that was there.
+		lit.Scheme.CommitteeFile, lit.Scheme.Committee, lit.Aggregation.Fallback = "", plan.Committee{}, ""
+	}
 	for flag, v := range map[string]struct {
 		from string
 		to   *string
 	}{"scheme": {f.scheme, &lit.Scheme.Name}, "rule": {f.rule, &lit.Aggregation.Rule}, "dp": {f.dp, &lit.Privacy.Mode},
-		"model": {f.model, &lit.Model.Architecture}} {
+		"model": {f.model, &lit.Model.Architecture}, "view": {f.view, &lit.Aggregation.View}} {
 		if given(flag) {
 			*v.to = v.from
 		}
@@ -215,6 +239,56 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 			return errUsage.At("--rounds %d is not at least 1", f.rounds)
 		}
 		lit.Rounds.Count = f.rounds
+	}
+	if given("committee") {
+		if f.committee < secagg.MinCommittee || f.committee > secagg.MaxCommittee {
+			return errUsage.At("--committee %d is not in %d..%d", f.committee, secagg.MinCommittee, secagg.MaxCommittee)
+		}
+		if lit.Scheme.Name != oneshot.Name {
+			return errUsage.At("--committee %d: scheme %s has no decryptors", f.committee, lit.Scheme.Name)
+		}
+		// Their keys follow from the seed: sim.FillCommittee.
+		lit.Scheme.CommitteeFile, lit.Scheme.Committee = "", plan.Committee{Members: make([]plan.Member, f.committee)}
+	}
+	return f.overrideBuckets(given, lit)
+}
+
+// overrideBuckets applies the flags about what is opened. Buckets that nothing opens
+// are left out.
+func (f simFlags) overrideBuckets(given func(string) bool, lit *plan.Literal) error {
+	a := &lit.Aggregation
+	if given("bucket") {
+		size, minimum, _ := strings.Cut(f.bucket, ":")
+		var err error
+		if a.Buckets.Size, err = strconv.Atoi(size); err == nil {
+			a.Buckets.Minimum, err = strconv.Atoi(minimum)
+		}
+		if err != nil {
+			return errUsage.At("--bucket %.70q is not SIZE:MINIMUM, two numbers of clients", f.bucket)
+		}
+	}
+	switch {
+	case a.View == secagg.ViewBucketMeans.String():
+		a.Fallback = ""
+	case a.Fallback == "" && given("bucket"):
+		return errUsage.At("--bucket %s: nothing opens buckets; add --view %s", f.bucket, secagg.ViewBucketMeans)
+	case a.Fallback == "" && (given("view") || given("scheme")):
+		a.Buckets = plan.Buckets{}
+	}
+	return nil
+}
+
+// checkScratch refuses a directory that is not there or not empty.
+func (f simFlags) checkScratch() error {
+	if f.scratch == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(f.scratch)
+	if err == nil && len(entries) > 0 {
+		err = errors.New("it is not empty")
+	}
+	if err != nil {
+		return errUsage.At("--scratch %s", f.scratch).Because(err)
 	}
 	return nil
 }
@@ -346,7 +420,7 @@ func (p progress) finish() {
 // closingTable prints what came of the run.
 func closingTable(w io.Writer, res sim.Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "round\tinvited\tsurvivors\toutcome\taccuracy\tloss\tup/client\tdown/client")
+	fmt.Fprintln(t, "round\tinvited\tsurvivors\tbuckets\toutcome\taccuracy\tloss\tup/client\tdown/client")
 	for i, r := range res.Rounds {
 		if n := len(res.Rounds); n > 12 && i >= 3 && i < n-6 {
 			if i == 3 {
@@ -354,7 +428,7 @@ func closingTable(w io.Writer, res sim.Result) error {
 			}
 			continue
 		}
-		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Round, r.Invited, r.Survivors, r.Outcome, number(r.TestAccuracy), number(r.TestLoss),
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Round, r.Invited, r.Survivors, report.Buckets(r), r.Outcome, number(r.TestAccuracy), number(r.TestLoss),
 			size(r.BytesUp), size(r.BytesDown))
 	}
 	fmt.Fprintln(t)

@@ -23,7 +23,8 @@ type Document struct {
 	Results []Result `json:"results"`
 }
 
-// Result is one measurement. N, D and W are null where they do not apply.
+// Result is one measurement. N, D and W are null where they do not apply; a name may
+// come with several of them.
 type Result struct {
 	Name  string  `json:"name"`
 	Unit  string  `json:"unit"`
@@ -31,6 +32,8 @@ type Result struct {
 	N     *int    `json:"n"` // clients in the cohort, or secrets recovered
 	D     *int    `json:"d"` // words of a vector, or shares of a secret
 	W     *int    `json:"w"` // bits of a word on the wire
+	// Computed from the costs of single operations, measured in the same run.
+	Computed bool `json:"computed"`
 }
 
 // Units of results. Nanoseconds are of one thread.
@@ -43,6 +46,9 @@ const (
 	Milliseconds        = "ms"
 	BytesPerCoordinate  = "byte/coord"
 	BytesPerClient      = "byte/client"
+	BytesPerMember      = "byte/member" // of the committee
+	PerThousandLetters  = "ms/1000 letters"
+	Seconds             = "s"
 )
 
 // Bounds of Options.D.
@@ -78,10 +84,20 @@ var groups = []group{
 	{"encoding", []string{"field/encode"}, encoding},
 	{"packing", []string{"field/pack", "field/unpack"}, packing},
 	{"plain sums", []string{"plain/aggregate"}, plainSums},
+	{"encryption", []string{"oneshot/encrypt", "oneshot/digest"}, longLayer},
+	{"encrypted sums", []string{"oneshot/aggregate"}, oneshotSums},
+	{"opening of encrypted sums", []string{"oneshot/unmask"}, oneshotUnmasking},
+	{"encrypted uploads", []string{"oneshot/upload"}, oneshotUploads},
+	{"oneshot messages", oneshotPhaseNames(), oneshotMessages},
+	{"letters to a committee", []string{"oneshot/letters/first", "oneshot/letters/second"}, oneshotLetters},
+	{"the check of a roster", []string{"client/roster"}, roster},
+	{"a client of a whole attempt", []string{"oneshot/client"}, oneshotClient},
+	{"the coordinator of a whole attempt", []string{"oneshot/coordinator"}, oneshotCoordinator},
 	{"pairwise uploads", []string{"pairwise/mask", "pairwise/aggregate", "pairwise/upload"}, pairwiseUploads},
 	{"pairwise messages", phaseNames(), pairwiseMessages},
 	{"pairwise keys", []string{"pairwise/advertise", "pairwise/share"}, pairwiseKeys},
 	{"recovery of secrets", []string{"pairwise/shamir"}, recovery},
+	{"whole attempts of scheme pairwise", []string{"pairwise/client", "pairwise/coordinator"}, pairwiseWhole},
 }
 
 // Names lists all measurements in the order they are made.
@@ -100,6 +116,12 @@ func Limits(name string) []string {
 		return []string{"limit/aesctr", "limit/add"}
 	case "plain/aggregate", "pairwise/aggregate", "field/pack", "field/unpack":
 		return []string{"limit/add"}
+	case "oneshot/encrypt", "oneshot/unmask": // which expand 8 and 5 bytes for a coordinate
+		return []string{"limit/aesctr"}
+	case "oneshot/aggregate":
+		return []string{"limit/add"}
+	case "oneshot/digest":
+		return []string{"limit/sha256"}
 	case "field/encode": // it draws 4 bytes of coins for a coordinate
 		return []string{"limit/aesctr"}
 	}
@@ -149,5 +171,13 @@ func (s *suite) add(name, unit string, value float64, n, d, w int) {
 		}
 		return &v
 	}
-	s.results = append(s.results, Result{name, unit, value, optional(n), optional(d), optional(w)})
+	s.results = append(s.results, Result{Name: name, Unit: unit, Value: value, N: optional(n), D: optional(d), W: optional(w)})
+}
+
+// compute keeps a result that was not measured itself.
+func (s *suite) compute(name, unit string, value float64, n, d, w int) {
+	had := len(s.results)
+	if s.add(name, unit, value, n, d, w); len(s.results) > had {
+		s.results[had].Computed = true
+	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"runtime"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 )
 
 func TestEveryMeasurementIsMadeOnce(t *testing.T) {
@@ -23,22 +26,76 @@ func TestEveryMeasurementIsMadeOnce(t *testing.T) {
 	require.Equal(t, threads, runtime.GOMAXPROCS(0), "restored")
 	require.Len(t, told, len(groups))
 	var names []string
-	value := map[string]float64{}
+	value, seen := map[string]float64{}, map[string]bool{}
 	for _, r := range doc.Results {
 		names = append(names, r.Name)
 		value[r.Name] = r.Value
+		at := fmt.Sprint(r.Name, optional(r.N), optional(r.W))
+		require.False(t, seen[at], "%s twice", at)
+		seen[at] = true
+		require.Equal(t, r.Name == "pairwise/client" || r.Name == "pairwise/coordinator", r.Computed, r.Name)
 		require.Positive(t, r.Value, r.Name)
 		require.NotEmpty(t, r.Unit, r.Name)
 	}
-	require.ElementsMatch(t, Names(), names)
+	require.Subset(t, names, Names())
+	require.Subset(t, Names(), names)
 	for _, asked := range []string{"pairwise/mask", "pairwise/unmask", "pairwise/advertise", "pairwise/share", "pairwise/shamir", "plain/aggregate",
-		"pairwise/aggregate", "field/encode", "field/pack", "field/unpack", "limit/add", "limit/aesctr", "limit/sha256", "pairwise/upload"} {
+		"pairwise/aggregate", "field/encode", "field/pack", "field/unpack", "limit/add", "limit/aesctr", "limit/sha256", "pairwise/upload", "oneshot/encrypt",
+		"oneshot/digest", "oneshot/aggregate", "oneshot/unmask", "oneshot/upload", "oneshot/letters/first", "oneshot/letters/second", "oneshot/client",
+		"oneshot/coordinator", "pairwise/client", "pairwise/coordinator"} {
 		require.Contains(t, names, asked)
 	}
 	require.InDelta(t, 4*(1+4.0/MinD), value["pairwise/upload"], 1e-9, "4 bytes a word, and four words of known answers")
 	// What goes down in phase share is what went up in the phases before, for all
 	// other clients; see package pairwise.
 	require.InEpsilon(t, (cohortSize-1)*(value["pairwise/up/advertise"]+value["pairwise/up/choose"]), value["pairwise/down/share"], 0.05)
+}
+
+// optional tells absent numbers from zero.
+func optional(v *int) string {
+	if v == nil {
+		return "/-"
+	}
+	return fmt.Sprint("/", *v)
+}
+
+func TestUploadsAndLettersAreCountedInFull(t *testing.T) {
+	doc, err := Run(Options{D: MinD, Filter: regexp.MustCompile("^oneshot/(upload|unmask|(member/)?(up|down)/)")})
+	require.NoError(t, err)
+	var cohortsOpened []int
+	sent := map[string]float64{}
+	for _, r := range doc.Results {
+		switch r.Name {
+		case "oneshot/unmask":
+			cohortsOpened = append(cohortsOpened, *r.N)
+		case "oneshot/upload":
+			p := shape{clients: *r.N, words: MinD, width: *r.W, dropout: vanish}.policy()
+			p.Committee = committeeOf(t)
+			f, err := oneshot.Measure(p)
+			require.NoError(t, err)
+			require.InDelta(t, float64(f.Upload)+float64(f.Frame), r.Value*MinD, 1e-6)
+		default:
+			sent[r.Name] = r.Value
+		}
+	}
+	require.Equal(t, cohorts, cohortsOpened)
+	p := shape{clients: letterCohort, words: chunkWords, width: sumWord, dropout: vanish}.policy()
+	p.Committee = committeeOf(t)
+	f, err := oneshot.Measure(p)
+	require.NoError(t, err)
+	require.EqualValues(t, f.Frame, sent["oneshot/up/upload"])
+	for _, pass := range []string{"upload", "unmask"} { // each with an instruction beside the letters
+		require.InDelta(t, float64(f.MemberLetters), sent["oneshot/member/down/"+pass], 1000, pass)
+	}
+	require.InDelta(t, float64(f.MemberVerdicts), sent["oneshot/member/up/upload"], 100)
+	require.InDelta(t, float64(f.MemberAnswer), sent["oneshot/member/up/unmask"], 100)
+}
+
+// committeeOf is a committee of the size that is measured.
+func committeeOf(t *testing.T) secagg.Committee {
+	a, err := newAttempt(oneshot.Scheme{}, shape{clients: letterCohort, words: 1, width: sumWord, committee: decryptors, dropout: vanish})
+	require.NoError(t, err)
+	return a.session.Committee
 }
 
 func TestFilterSelectsMeasurements(t *testing.T) {

@@ -17,6 +17,8 @@ const (
 	cohortSize = 40
 	// keyCohort is the cohort of the measurements without vectors.
 	keyCohort = 100
+	// vanish is the planned share of drop-outs, in parts per million.
+	vanish = 300_000
 )
 
 // phases in which members and coordinator exchange messages.
@@ -32,7 +34,7 @@ func phaseNames() (out []string) {
 
 // uploading returns an attempt in which all vectors are still to be sealed.
 func uploading(d int) (*attempt, error) {
-	a, err := newAttempt(pairwise.Scheme{}, cohortSize, d, wideWord)
+	a, err := newAttempt(pairwise.Scheme{}, shape{clients: cohortSize, words: d, width: wideWord, dropout: vanish})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,10 @@ func unmasking(d int) (contestant, error) {
 	if err != nil {
 		return contestant{}, err
 	}
-	sum, err := a.sealAll()
+	sum, err := a.sealAll(cohortSize)
+	if err == nil {
+		err = a.control.Advance()
+	}
 	if err != nil {
 		return contestant{}, err
 	}
@@ -167,12 +172,12 @@ func aggregate(s *suite, name string, a *attempt, upload []byte) error {
 	if err != nil {
 		return err
 	}
-	s.add(name, PerCoordinateClient, per(times[0], s.d), a.session.Roster.Len(), s.d, wideWord)
+	s.add(name, PerCoordinateClient, per(times[0], s.d), a.session.Roster.Len(), s.d, a.session.WordBits)
 	return nil
 }
 
 func plainSums(s *suite) error {
-	a, err := newAttempt(plain.Scheme{}, cohortSize, s.d, wideWord)
+	a, err := newAttempt(plain.Scheme{}, shape{clients: cohortSize, words: s.d, width: wideWord})
 	if err != nil {
 		return err
 	}
@@ -182,18 +187,21 @@ func plainSums(s *suite) error {
 
 // pairwiseMessages counts the bytes of each phase, the vector of the upload apart.
 func pairwiseMessages(s *suite) error {
-	a, err := newAttempt(pairwise.Scheme{}, cohortSize, 1, wideWord)
+	a, err := newAttempt(pairwise.Scheme{}, shape{clients: cohortSize, words: 1, width: wideWord, dropout: vanish})
 	if err != nil {
 		return err
 	}
 	if err := a.advanceTo("upload"); err != nil {
 		return err
 	}
-	sum, err := a.sealAll()
+	sum, err := a.sealAll(cohortSize)
+	if err == nil {
+		err = a.control.Advance()
+	}
 	if err != nil {
 		return err
 	}
-	a.up["upload"] -= sum.Pieces().Total * cohortSize
+	a.up["upload"] -= sum.Pieces().Total() * cohortSize
 	if err := a.advanceTo("open"); err != nil {
 		return err
 	}
@@ -208,7 +216,7 @@ func pairwiseMessages(s *suite) error {
 // makes the secrets of its edges to neighbours after it, so those in the middle of
 // the roster have the mean cost.
 func pairwiseKeys(s *suite) error {
-	a, err := newAttempt(pairwise.Scheme{}, keyCohort, 1, wideWord)
+	a, err := newAttempt(pairwise.Scheme{}, shape{clients: keyCohort, words: 1, width: wideWord, dropout: vanish})
 	if err != nil {
 		return err
 	}

@@ -19,15 +19,23 @@ type UnitCosts struct {
 	Sign         float64 `json:"sign_us"` // Ed25519
 	Verify       float64 `json:"verify_us"`
 	ShamirMicros float64 `json:"shamir_term_us"` // per share and coefficient, to split and to recover
+	// Scheme oneshot.
+	EncryptNanos   float64 `json:"encrypt_ns"`    // per word: encrypt and digest
+	AddCipherNanos float64 `json:"add_cipher_ns"` // per word: digest, check and add
+	DecryptNanos   float64 `json:"decrypt_ns"`    // per word and sum
+	WriteLetter    float64 `json:"write_letter_us"`
+	ReadLetter     float64 `json:"read_letter_us"` // verify, open and check, and once more to add
+	Verdict        float64 `json:"verdict_us"`     // per client: the members' word on it
 }
 
 var unitCosts = UnitCosts{MaskNanos: 1.2, EncodeNanos: 3, PackNanos: 3.5, AddNanos: 3, DecodeNanos: 5,
-	KeyPair: 45, Encapsulate: 75, Decapsulate: 50, Sign: 25, Verify: 65, ShamirMicros: 0.05}
+	KeyPair: 45, Encapsulate: 75, Decapsulate: 50, Sign: 25, Verify: 65, ShamirMicros: 0.05,
+	EncryptNanos: 20, AddCipherNanos: 3.6, DecryptNanos: 12, WriteLetter: 120, ReadLetter: 480, Verdict: 45}
 
 // Time is what an attempt takes on one core, training and network apart. It is an
 // estimate: counts of operations times UnitCosts.
 type Time struct {
-	ClientKeysMS   float64 `json:"client_keys_ms"`   // exchange of keys, shares and signatures
+	ClientKeysMS   float64 `json:"client_keys_ms"`   // the roster, exchange of keys, shares and signatures
 	ClientVectorMS float64 `json:"client_vector_ms"` // encoding, masking, packing
 	// The coordinator's work for each upload, and its opening of the sum if nobody
 	// dropped out, and if as many as planned did after they had shared their keys.
@@ -39,29 +47,69 @@ type Time struct {
 }
 
 func timeOf(f *Findings) Time {
-	u := unitCosts
-	words := float64(f.Encoding.Words)
-	t := Time{UnitCosts: u, ClientVectorMS: words * (u.EncodeNanos + u.PackNanos) / 1e6, UploadMS: words*u.AddNanos/1e6 + u.Verify/1e3,
-		ClientKeysMS: u.Sign / 1e3, OpenMS: words * u.DecodeNanos / 1e6}
-	if g := f.Graph; g != nil {
-		k, m, q, n, th := float64(g.Degree), float64(g.neighbours()), float64(g.Quorum), float64(g.Clients), float64(g.Threshold)
-		t.ClientVectorMS += words * (m + 1) * u.MaskNanos / 1e6
-		t.ClientKeysMS = (2*u.KeyPair + 5*u.Sign + // advertise, and each signature of one's own
-			m*u.Verify + (k+m/2)*u.Encapsulate + 2*k*th*u.ShamirMicros + // share
-			m*u.Verify + (k+m/2)*u.Decapsulate + // receive
-			(q+k)*u.Verify) / 1e3 // the quorum, and the commit frames of those whose shares it holds
-		t.UploadMS += 4 * u.Verify / 1e3 // the other messages of the same client
-		decode := t.OpenMS
-		t.OpenMS += (n*words*u.MaskNanos/1e3 + n*th*th*u.ShamirMicros) / 1e3
-		if d := float64(g.MaxDropouts); d > 0 {
-			left := n - d // each rebuilt key opens the masks to the neighbours that are left
-			edges := d * m * left / (n - 1)
-			v := decode + ((left+edges)*words*u.MaskNanos/1e3+n*th*th*u.ShamirMicros+d*u.KeyPair+edges/2*(u.Encapsulate+u.Decapsulate))/1e3
-			t.OpenDropoutsMS = &v
-		}
+	switch {
+	case f.Oneshot != nil:
+		return oneshotTime(f)
+	case f.Graph != nil:
+		return pairwiseTime(f)
 	}
+	u := unitCosts
+	words, sums := float64(f.Encoding.Words), float64(f.sums())
+	t := Time{UnitCosts: u, ClientVectorMS: words * (u.EncodeNanos + u.PackNanos) / 1e6, UploadMS: words*u.AddNanos/1e6 + u.Verify/1e3,
+		ClientKeysMS: u.Sign / 1e3, OpenMS: sums * words * u.DecodeNanos / 1e6}
+	return t.whole(f)
+}
+
+// whole adds up an attempt, in which each client verifies that everybody in the roster
+// was enrolled.
+func (t Time) whole(f *Findings) Time {
+	t.ClientKeysMS += float64(f.Rounds.Invited) * t.UnitCosts.Verify / 1e3
 	t.AttemptMS = float64(f.Rounds.Invited)*t.UploadMS + t.OpenMS
 	return t
+}
+
+// pairwiseTime counts a session for each bucket.
+func pairwiseTime(f *Findings) Time {
+	u, g := unitCosts, f.Graph
+	words, sums := float64(f.Encoding.Words), float64(f.sums())
+	k, m, q, n, th := float64(g.Degree), float64(g.neighbours()), float64(g.Quorum), float64(g.Clients), float64(g.Threshold)
+	t := Time{UnitCosts: u,
+		ClientVectorMS: words * (u.EncodeNanos + u.PackNanos + (m+1)*u.MaskNanos) / 1e6,
+		ClientKeysMS: (2*u.KeyPair + 5*u.Sign + // advertise, and each signature of one's own
+			m*u.Verify + (k+m/2)*u.Encapsulate + 2*k*th*u.ShamirMicros + // share
+			m*u.Verify + (k+m/2)*u.Decapsulate + // receive
+			(q+k)*u.Verify) / 1e3, // the quorum, and the commit frames of those whose shares it holds
+		UploadMS: words*u.AddNanos/1e6 + 5*u.Verify/1e3, // with the other messages of the same client
+	}
+	decode := words * u.DecodeNanos / 1e6
+	t.OpenMS = sums * (decode + (n*words*u.MaskNanos/1e3+n*th*th*u.ShamirMicros)/1e3)
+	if d := float64(g.MaxDropouts); d > 0 {
+		left := n - d // each rebuilt key opens the masks to the neighbours that are left
+		edges := d * m * left / (n - 1)
+		v := sums * (decode + ((left+edges)*words*u.MaskNanos/1e3+n*th*th*u.ShamirMicros+d*u.KeyPair+edges/2*(u.Encapsulate+u.Decapsulate))/1e3)
+		t.OpenDropoutsMS = &v
+	}
+	return t.whole(f)
+}
+
+// oneshotTime: drop-outs cost nothing.
+func oneshotTime(f *Findings) Time {
+	u, o := unitCosts, f.Oneshot
+	words, sums, m, q := float64(f.Encoding.Words), float64(f.sums()), float64(o.Members), float64(o.Quorum)
+	t := Time{UnitCosts: u,
+		ClientVectorMS: words * (u.EncodeNanos + u.EncryptNanos) / 1e6,
+		ClientKeysMS:   ((m+q)*u.Verify + m*u.WriteLetter + u.Sign) / 1e3, // announcements and quorum, letters, the frame
+		UploadMS:       words*u.AddCipherNanos/1e6 + (u.Verify+u.Verdict)/1e3,
+		OpenMS:         sums * words * (u.DecryptNanos + u.DecodeNanos) / 1e6,
+	}
+	return t.whole(f)
+}
+
+// memberTime is what a committee member does in an attempt, in milliseconds: it
+// verifies the roster, and reads all letters twice.
+func memberTime(f *Findings) float64 {
+	u := unitCosts
+	return float64(f.Rounds.Invited) * (u.ReadLetter + u.Verify) / 1e3
 }
 
 // Memory is what the coordinator holds for one attempt at its largest: vectors that
@@ -74,16 +122,25 @@ type Memory struct {
 	SpoolDisk int64 `json:"spool_disk"`
 }
 
-// memoryOf counts the masked sum (4 bytes a word), and while it is opened the mean
-// (8), the model (4) and the optimiser's moments.
+// memoryOf counts the sums (4 bytes a masked word; 8 for each 53 bits of a
+// ciphertext), and while they are opened their words (4), the means (8 each), the
+// model (4) and the optimiser's moments. Buckets that are opened only after a spoiled
+// sum count too.
 func memoryOf(p plan.Plan, f *Findings) Memory {
-	d := int64(f.Parameters)
+	d, words, sums := int64(f.Parameters), int64(f.Encoding.Words), int64(1)
+	if f.Buckets != nil {
+		sums = int64(f.Buckets.Count)
+	}
 	moments := optimizer.New(p.Optimizer(), 1).Size()
-	m := Memory{Vectors: 4*int64(f.Encoding.Words) + (8+4+moments)*d, SpoolDisk: int64(f.Rounds.Invited) * f.Bytes.Upload}
+	m := Memory{Vectors: sums*(4*words+8*d) + (4+moments)*d, SpoolDisk: int64(f.Rounds.Invited) * f.Bytes.Upload}
 	for _, phase := range f.Bytes.Phases {
 		if phase.Name != "upload" {
 			m.Messages += int64(f.Rounds.Invited) * phase.Up
 		}
+	}
+	if o := f.Oneshot; o != nil {
+		m.Vectors += sums * o.Body * 64 / 53
+		m.Messages += int64(o.Members) * o.Member.Up
 	}
 	return m
 }

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"math"
+	"slices"
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg/pairwise"
@@ -9,7 +10,8 @@ import (
 )
 
 // Graph is what scheme pairwise computes for a full cohort, and what it is sure of
-// for any cohort that may be admitted.
+// for any cohort that may be admitted. With buckets each has a graph of its own, and
+// this is that of the largest.
 type Graph struct {
 	Clients     int  `json:"clients"`
 	Degree      int  `json:"degree"`       // k: holders of each client's shares
@@ -30,7 +32,8 @@ type Graph struct {
 	SizesTried int `json:"sizes_tried"`
 	Sizes      int `json:"sizes"`
 
-	found graph.Parameters
+	found  graph.Parameters
+	params pairwise.Parameters
 }
 
 // mostSizes bounds how many cohort sizes are tried: finding the parameters of one
@@ -42,26 +45,46 @@ func graphOf(p plan.Plan) (Graph, error) {
 	if err != nil {
 		return Graph{}, err
 	}
-	full, err := params.Find(p.Invited())
+	sizes, largest, minimum := sessionSizes(p)
+	full, err := params.Find(largest)
 	if err != nil {
 		return Graph{}, err
 	}
 	g := Graph{Clients: full.Clients, Degree: full.Degree, Threshold: full.Threshold, Quorum: full.Quorum, MaxCorrupt: full.MaxCorrupt,
 		MaxDropouts: full.MaxDropouts, Complete: full.Complete, MaxIsolated: full.MaxIsolated,
-		PrivacyBits: pairwise.PrivacyBits, FailureBits: pairwise.FailureBits, found: full}
-	g.Survivors, g.Honest = opens(full, p.Minimum())
-	g.Sizes = p.Invited() - p.Minimum() + 1
+		PrivacyBits: pairwise.PrivacyBits, FailureBits: pairwise.FailureBits, found: full, params: params}
+	g.Survivors, g.Honest = opens(full, minimum)
+	g.Sizes = len(sizes)
 	stride := (g.Sizes + mostSizes - 1) / mostSizes
-	for n := p.Minimum(); n <= p.Invited(); n += stride {
+	for i := 0; i < len(sizes); i += stride {
 		g.SizesTried++
-		found, err := params.Find(n)
+		found, err := params.Find(sizes[i])
 		if err != nil {
 			continue // such a cohort is refused by every party
 		}
-		survivors, honest := opens(found, p.Minimum())
+		survivors, honest := opens(found, minimum)
 		g.Survivors, g.Honest = min(g.Survivors, survivors), min(g.Honest, honest)
 	}
 	return g, nil
+}
+
+// sessionSizes returns the numbers of clients that a session may have, in ascending
+// order, the largest in a full cohort, and the fewest in its sum. There is a session
+// for the cohort, or one for each bucket.
+func sessionSizes(p plan.Plan) (sizes []int, largest, minimum int) {
+	b := bucketsOf(p)
+	if b == nil {
+		for n := p.Minimum(); n <= p.Invited(); n++ {
+			sizes = append(sizes, n)
+		}
+		return sizes, p.Invited(), p.Minimum()
+	}
+	for n := p.Minimum(); n <= p.Invited(); n++ {
+		count := p.Terms().Buckets.Count(n)
+		sizes = append(sizes, n/count, (n+count-1)/count)
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes), b.Largest, b.Minimum
 }
 
 // opens returns the fewest survivors whose sum can be opened and how many honest
@@ -73,12 +96,17 @@ func opens(found graph.Parameters, minimum int) (survivors, honest int) {
 
 // needed is how many of a full cohort must answer to the end.
 func (f *Findings) needed() int {
-	if f.Graph == nil {
+	if f.Graph == nil || f.sums() > 1 {
 		return f.Rounds.Minimum
 	}
-	least, _ := opens(f.Graph.found, f.Rounds.Minimum)
-	if f.Graph.Complete {
-		least = max(least, f.Graph.Threshold+1)
+	return neededOf(f.Graph.found, f.Rounds.Minimum)
+}
+
+// neededOf is how many clients of a session must answer to the end.
+func neededOf(found graph.Parameters, minimum int) int {
+	least, _ := opens(found, minimum)
+	if found.Complete {
+		least = max(least, found.Threshold+1)
 	}
 	return least
 }
@@ -105,11 +133,14 @@ func (f *Findings) failures(dropout float64) []Failure {
 	return out
 }
 
-// attemptFails bounds the probability from above; it is exact for scheme plain and
-// on the complete graph.
+// attemptFails bounds the probability from above; it is exact for schemes plain and
+// oneshot and on the complete graph. Committees are taken to be all there.
 func (f *Findings) attemptFails(dropout float64) float64 {
-	if f.Rounds.Early && f.Rounds.Cohort < f.needed() {
+	if f.Rounds.CloseAt > 0 && f.Rounds.CloseAt < f.needed() {
 		return 1 // whoever is left out once uploads close counts as a drop-out
+	}
+	if f.sums() > 1 {
+		return f.bucketsFail(dropout)
 	}
 	few := below(f.Rounds.Invited, f.needed(), dropout)
 	if f.Graph == nil {
@@ -122,20 +153,35 @@ func (f *Findings) attemptFails(dropout float64) float64 {
 	return min(1, lost+few)
 }
 
+// bucketsFail is attemptFails where each bucket is opened alone: a bucket that too few
+// are left in is left out, and the others must hold the minimum together.
+func (f *Findings) bucketsFail(dropout float64) float64 {
+	b := f.Buckets
+	needed, lost := func(int) int { return b.Minimum }, 0.0
+	if g := f.Graph; g != nil {
+		bySize := map[int]int{}
+		for _, size := range b.sizes() {
+			if bySize[size] > 0 {
+				continue
+			}
+			bySize[size] = size + 1 // never, if such a bucket is refused
+			if found, err := g.params.Find(size); err == nil {
+				bySize[size] = neededOf(found, b.Minimum)
+				if !found.Complete {
+					lost = max(lost, found.FailureProbability(dropout))
+				}
+			}
+		}
+		needed = func(size int) int { return bySize[size] }
+	}
+	return min(1, belowInBuckets(b.sizes(), needed, f.Rounds.Minimum, dropout)+lost*float64(b.Count))
+}
+
 // below returns P[X < least] for X binomial with n trials of probability 1-dropout.
 func below(n, least int, dropout float64) float64 {
-	if dropout <= 0 || least <= 0 {
-		return 0
-	}
-	choose := func(k int) float64 {
-		a, _ := math.Lgamma(float64(n + 1))
-		b, _ := math.Lgamma(float64(k + 1))
-		c, _ := math.Lgamma(float64(n - k + 1))
-		return a - b - c
-	}
 	var sum float64
 	for k := range min(least, n+1) {
-		sum += math.Exp(choose(k) + float64(k)*math.Log1p(-dropout) + float64(n-k)*math.Log(dropout))
+		sum += binomial(n, k, 1-dropout)
 	}
 	return min(1, sum)
 }

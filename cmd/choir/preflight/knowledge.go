@@ -35,21 +35,23 @@ func pairwiseKnowledge(f *Findings) []Knowledge {
 	out := []Knowledge{{
 		Party: "the coordinator alone, deviating as it likes",
 		Learns: []string{presence,
-			fmt.Sprintf("the exact sum of the survivors' clipped updates, and of their %s: one sum for each attempt, over at least %d clients%s",
-				f.extras(), g.Survivors, isolated),
-			noNoise, subtract},
-		Not: []string{"from one attempt, anything of a single client beyond that sum" + g.certainty()},
+			f.sumsSeen() + isolated, noNoise, subtract},
+		Not: []string{"from one attempt, anything of a single client beyond " + f.thoseSums() + g.certainty()},
 	}}
-	if g.MaxCorrupt > 0 {
+	corrupt, of := g.MaxCorrupt, g.Clients
+	if f.sums() > 1 { // all of them may be in one bucket
+		corrupt, of = min(corrupt, f.corrupt), f.Rounds.Invited
+	}
+	if corrupt > 0 {
 		out = append(out, Knowledge{
-			Party: fmt.Sprintf("the coordinator with up to %d corrupt clients of %d", g.MaxCorrupt, g.Clients),
+			Party: fmt.Sprintf("the coordinator with up to %d corrupt clients of %d", corrupt, of),
 			Learns: []string{"what the coordinator learns",
-				fmt.Sprintf("by taking their own updates off: the exact sum of the honest survivors alone, who are at least %d", g.Honest)},
+				fmt.Sprintf("by taking their own updates off: the exact sum of the honest survivors alone, who are at least %d%s", g.Honest, inEachBucket(f))},
 			Not: []string{"from one attempt, anything of a single honest client beyond that sum, or a sum over fewer honest clients" + g.certainty()},
 		})
 	}
 	return append(out, Knowledge{
-		Party: fmt.Sprintf("the coordinator with more than %d corrupt clients", g.MaxCorrupt),
+		Party: fmt.Sprintf("the coordinator with more than %d corrupt clients", corrupt),
 		Learns: []string{"possibly everything: nothing is promised. Shares of both secrets of a client rebuild its masks, and with them its single update",
 			"this is the case to fear where the coordinator itself enrols the clients: it can invent as many as it likes"},
 	}, Knowledge{
@@ -62,6 +64,13 @@ func pairwiseKnowledge(f *Findings) []Knowledge {
 		Learns: []string{"what each of them learns; by taking all their own off, roughly the mean of the rest"},
 		Not:    []string{"another client's update: too few shares to rebuild a secret, and the masked vectors go to the coordinator alone"},
 	}, network(), auditor())
+}
+
+func inEachBucket(f *Findings) string {
+	if f.sums() > 1 {
+		return " in each bucket"
+	}
+	return ""
 }
 
 // certainty says how sure the promise is.
@@ -107,16 +116,23 @@ func auditor() Knowledge {
 
 // Sees says in one paragraph what the coordinator could see under the plan.
 func (f *Findings) Sees() string {
+	if f.Oneshot != nil {
+		return oneshotSees(f)
+	}
 	if f.Graph == nil {
 		return "Under scheme plain the coordinator sees the clipped and rounded update of every single client, its weight and its evaluation, " +
 			"and who took part and when. Nothing is hidden from it, and no epsilon is stated. This is for tests, simulations, and coordinators that are " +
 			"trusted with every update."
 	}
 	g := f.Graph
-	return fmt.Sprintf("The coordinator sees who takes part, when, and how much each client sends, and in each round one exact sum of the survivors' "+
+	one, corrupt, of := "one exact sum", g.MaxCorrupt, g.Clients
+	if n := f.sums(); n > 1 {
+		one, corrupt, of = fmt.Sprintf("for each of %d buckets one exact sum", n), min(corrupt, f.corrupt), f.Rounds.Invited
+	}
+	return fmt.Sprintf("The coordinator sees who takes part, when, and how much each client sends, and in each round %s of the survivors' "+
 		"clipped updates and of their %s, over at least %d clients; at least %d of these are honest even if up to %d of %d admitted clients collude with it. "+
-		"From one attempt it learns nothing of a single client beyond that sum. Privacy mode %s adds no noise: the sums are exact, membership inference against them "+
+		"From one attempt it learns nothing of a single client beyond that. Privacy mode %s adds no noise: the sums are exact, membership inference against them "+
 		"and the released models is possible, a coordinator that deviates can subtract the sums of overlapping cohorts trained from one model, and no epsilon is "+
 		"stated. With more colluding clients than that, which it can have if it enrols clients itself, nothing is promised.",
-		f.extras(), g.Survivors, g.Honest, g.MaxCorrupt, g.Clients, f.Privacy.Mode)
+		one, f.extras(), g.Survivors, g.Honest, corrupt, of, f.Privacy.Mode)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 )
@@ -42,13 +43,19 @@ type Findings struct {
 	Rounds     Rounds      `json:"rounds"`
 	Privacy    Privacy     `json:"privacy"`
 	Encoding   Encoding    `json:"encoding"`
+	View       string      `json:"view"`
 	Graph      *Graph      `json:"pairwise"`
+	Oneshot    *Oneshot    `json:"oneshot"`
+	Buckets    *Buckets    `json:"buckets"`
 	Failure    []Failure   `json:"failure"`
 	Bytes      Bytes       `json:"bytes_per_client"`
 	Time       Time        `json:"time_estimate"`
 	Memory     Memory      `json:"coordinator_bytes"`
 	Knowledge  []Knowledge `json:"knowledge"`
 	Warnings   []string    `json:"warnings"`
+	Advice     *Advice     `json:"recommendation"`
+
+	corrupt int // clients, at most
 }
 
 // Rounds says how many clients and attempts there are.
@@ -58,7 +65,8 @@ type Rounds struct {
 	Invited  int  `json:"invited"`
 	Cohort   int  `json:"cohort"`
 	Minimum  int  `json:"minimum"`
-	Early    bool `json:"closes_early"` // uploads close once Cohort of them are complete
+	Early    bool `json:"closes_early"` // uploads close once CloseAt of them are complete
+	CloseAt  int  `json:"close_at"`     // 0: they do not
 }
 
 // Privacy is what is stated for the two observers. Null: nothing is.
@@ -94,12 +102,22 @@ type Encoding struct {
 
 // Examine reports on a checked plan.
 func Examine(p plan.Plan) (*Findings, error) {
+	f, err := findings(p)
+	if err == nil {
+		f.Advice = f.advise(p)
+	}
+	return f, err
+}
+
+// findings reports on a plan without a look at other schemes.
+func findings(p plan.Plan) (*Findings, error) {
 	l := p.Literal()
 	f := &Findings{
 		Job: p.Job(), Digest: p.Digest().String(), Scheme: p.Scheme().Name(), Parameters: p.Terms().Tensors.Total(), Optimizer: l.Optimizer.Name,
 		Rounds: Rounds{Count: p.Rounds(), Attempts: p.Attempts(), Invited: p.Invited(), Cohort: p.CohortSize(), Minimum: p.Minimum(),
-			Early: p.CloseEarly()},
-		Privacy: Privacy{Mode: l.Privacy.Mode}, Encoding: encodingOf(p), Warnings: []string{},
+			Early: p.CloseAt() > 0, CloseAt: p.CloseAt()},
+		Privacy: Privacy{Mode: l.Privacy.Mode}, Encoding: encodingOf(p), View: p.Terms().View.String(), Buckets: bucketsOf(p), Warnings: []string{},
+		corrupt: share(p.Invited(), l.Scheme.Corrupt),
 	}
 	switch f.Scheme {
 	case plain.Name:
@@ -111,6 +129,15 @@ func Examine(p plan.Plan) (*Findings, error) {
 		}
 		f.Graph, f.Bytes, f.Knowledge = &g, pairwiseBytes(p, g), nil
 		f.Knowledge = pairwiseKnowledge(f)
+	case oneshot.Name:
+		o, err := oneshotOf(p)
+		if err != nil {
+			return nil, err
+		}
+		f.Oneshot = o
+		f.Bytes, o.Member = oneshotBytes(p, o)
+		o.MemberMS = memberTime(f)
+		f.Knowledge = oneshotKnowledge(f)
 	default:
 		return nil, ErrScheme.At("scheme %q", f.Scheme)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 	"github.com/choir-fl/choir/secagg/secaggtest"
@@ -22,16 +23,30 @@ import (
 // literal is a plan of n clients for a model of 1000 parameters.
 func literal(scheme string, n int, corrupt, dropout float64) plan.Literal {
 	l := plan.Demonstration()
-	l.Scheme.Name, l.Scheme.Corrupt, l.Scheme.Dropout = scheme, corrupt, dropout
+	l.Scheme = plan.Scheme{Name: scheme, Corrupt: corrupt, Dropout: dropout}
+	if scheme == oneshot.Name {
+		l.Scheme.Committee, _ = assumed() // it never fails
+	}
+	l.Aggregation = plan.Aggregation{}
 	l.Cohort = plan.Cohort{Size: n, Minimum: n / 2}
 	l.Encoding = plan.Encoding{ClipNorm: 8, Bits: 18}
 	l.Model.Tensors = []plan.Tensor{{Name: "weights", Shape: []int{100, 10}}}
 	return l
 }
 
+// divided is such a plan with buckets, as view or as fallback.
+func divided(scheme string, n int, corrupt, dropout float64, size, minimum int, fallback bool) plan.Literal {
+	l := literal(scheme, n, corrupt, dropout)
+	l.Aggregation.Buckets = plan.Buckets{Size: size, Minimum: minimum}
+	if l.Aggregation.View = "bucket_means"; fallback {
+		l.Aggregation.View, l.Aggregation.Fallback = "sum", "bucket_means"
+	}
+	return l
+}
+
 func check(t *testing.T, l plan.Literal) plan.Plan {
 	t.Helper()
-	p, err := l.Check(plain.Scheme{}, pairwise.Scheme{})
+	p, err := l.Check(plain.Scheme{}, pairwise.Scheme{}, oneshot.Scheme{})
 	require.NoError(t, err)
 	return p
 }
@@ -43,6 +58,11 @@ func examine(t *testing.T, l plan.Literal) *Findings {
 	return f
 }
 
+// traffic is what a real attempt took, by phase: of a client or of a member.
+type traffic struct{ up, down, asked map[string]int }
+
+func newTraffic() traffic { return traffic{map[string]int{}, map[string]int{}, map[string]int{}} }
+
 // TestBytesAreThoseOfARealAttempt drives all parties of an attempt and compares
 // what each phase takes with what was foretold.
 func TestBytesAreThoseOfARealAttempt(t *testing.T) {
@@ -51,70 +71,133 @@ func TestBytesAreThoseOfARealAttempt(t *testing.T) {
 		n         int
 		corrupt   float64
 		dropout   float64
-		tolerance float64 // of messages; uploads are exact
+		members   int          // of the committee
+		buckets   plan.Buckets // zero for one sum
+		tolerance float64      // of messages; uploads are exact
 	}{
-		"plain":          {plain.Scheme{}, 20, 0.05, 0.3, 0},
-		"complete graph": {pairwise.Scheme{}, 40, 0.05, 0.3, 0.002},
-		"complete, odd":  {pairwise.Scheme{}, 17, 0, 0.2, 0.005},
-		"sparse graph":   {pairwise.Scheme{}, 160, 0.05, 0.05, 0.02},
+		"plain":              {scheme: plain.Scheme{}, n: 20, corrupt: 0.05, dropout: 0.3},
+		"plain, buckets":     {scheme: plain.Scheme{}, n: 40, corrupt: 0.05, dropout: 0.3, buckets: plan.Buckets{Size: 10, Minimum: 5}},
+		"complete graph":     {scheme: pairwise.Scheme{}, n: 40, corrupt: 0.05, dropout: 0.3, tolerance: 0.002},
+		"complete, odd":      {scheme: pairwise.Scheme{}, n: 17, dropout: 0.2, tolerance: 0.005},
+		"complete, buckets":  {scheme: pairwise.Scheme{}, n: 40, corrupt: 0.025, dropout: 0.2, buckets: plan.Buckets{Size: 20, Minimum: 16}, tolerance: 0.002},
+		"sparse graph":       {scheme: pairwise.Scheme{}, n: 160, corrupt: 0.05, dropout: 0.05, tolerance: 0.02},
+		"committee":          {scheme: oneshot.Scheme{}, n: 20, corrupt: 0.05, dropout: 0.2, members: 5},
+		"committee, buckets": {scheme: oneshot.Scheme{}, n: 41, corrupt: 0.025, dropout: 0.2, members: 4, buckets: plan.Buckets{Size: 10, Minimum: 5}},
+		"largest committee":  {scheme: oneshot.Scheme{}, n: 16, dropout: 0.2, members: 16},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := check(t, literal(c.scheme.Name(), c.n, c.corrupt, c.dropout))
+			cohort := secaggtest.NewCohort(t, c.n, 1)
+			l := literal(c.scheme.Name(), c.n, c.corrupt, c.dropout)
+			if c.buckets != (plan.Buckets{}) {
+				l = divided(c.scheme.Name(), c.n, c.corrupt, c.dropout, c.buckets.Size, c.buckets.Minimum, false)
+			}
+			if c.members > 0 {
+				cohort = cohort.WithCommittee(t, c.members, 1)
+				l.Scheme.Committee, l.Rounds.Attempts = plan.CommitteeOf(cohort.Committee), 8
+			}
+			p := check(t, l)
 			f, err := Examine(p)
 			require.NoError(t, err)
 			require.Equal(t, c.n >= 150, f.Graph != nil && !f.Graph.Complete)
 
-			cohort := secaggtest.NewCohort(t, c.n, 1)
 			task := secagg.Task{Round: secagg.RoundID{Job: p.Job(), Round: uint32(p.Rounds()), Attempt: 1}, Terms: p.Terms(), Rest: p.Rest()}
-			session, err := task.Session(cohort.Roster)
+			announced := make(secagg.Announcements, c.members)
+			for j := range announced {
+				announced[j].Body = secaggtest.Announce(t, c.scheme, task.Round, cohort, j).Message
+			}
+			session, err := task.Session(cohort.Roster, announced)
 			require.NoError(t, err)
 			a := secaggtest.NewAttempt(t, c.scheme, session, cohort, 1)
-			up, down, asked := map[string]int{}, map[string]int{}, map[string]int{}
-			first := a.Control.Phase().Name
-			a.Instruction = func(phase secagg.Phase, _ int, body []byte) []byte {
-				env := secagg.Envelope{Round: task.Round, Step: 1, Body: body}
-				if phase.Name == first {
-					env.Roster = cohort.Roster.Encode()
+			client, member := newTraffic(), newTraffic()
+			of := func(party int) traffic {
+				if party < c.n {
+					return client
 				}
-				down[phase.Name] += len(env.Encode())
-				asked[phase.Name]++
+				return member
+			}
+			firsts := map[bool]string{} // the first phase of clients and of members
+			a.Instruction = func(phase secagg.Phase, party int, body []byte) []byte {
+				env := secagg.Envelope{Round: task.Round, Step: 1, Body: body}
+				if first, asked := firsts[party < c.n]; !asked || first == phase.Name {
+					firsts[party < c.n] = phase.Name
+					env.Roster, env.Committee = cohort.Roster.Encode(), announced.Encode()
+				}
+				of(party).down[phase.Name] += len(env.Encode())
+				of(party).asked[phase.Name]++
 				return body
 			}
-			a.Message = func(phase secagg.Phase, _ int, body []byte) []byte {
-				up[phase.Name] += len(body)
+			a.Message = func(phase secagg.Phase, party int, body []byte) []byte {
+				of(party).up[phase.Name] += len(body)
 				return body
 			}
 			a.Upload = func(_ int, sealed []byte) []byte {
-				up["upload"] += len(sealed)
+				client.up["upload"] += len(sealed)
 				require.EqualValues(t, len(sealed), f.Bytes.Upload)
 				return sealed
 			}
+			read := 0 // by a member in phase unmask
+			a.Post = func(phase secagg.Phase, _ int, letters []secagg.Letter) []secagg.Letter {
+				if read = 0; phase.Name == "unmask" {
+					for _, one := range letters {
+						read += 12 + len(one.Frame) + len(one.Body)
+					}
+				}
+				return letters
+			}
 			require.NoError(t, a.RunTo(secagg.PhaseOpen))
+			require.Empty(t, a.Refusals)
 
-			compared := 0
-			for _, phase := range f.Bytes.Phases {
-				n := asked[phase.Name]
-				if n == 0 {
-					continue
-				}
-				compared++
-				// The names of the test's clients are shorter than was counted.
-				names := 0.0
-				if phase.Name == first {
-					names = float64(c.n * (nameSize - len("client-00000")))
-				}
-				require.InDelta(t, float64(phase.Up), float64(up[phase.Name])/float64(n), c.tolerance*float64(phase.Up)+2, "up, %s", phase.Name)
-				require.InDelta(t, float64(phase.Down)-names, float64(down[phase.Name])/float64(n), c.tolerance*float64(phase.Down)+2, "down, %s", phase.Name)
+			requireTotals(t, f.Bytes)
+			client.require(t, f.Bytes, c.n, firsts[true], c.tolerance)
+			if c.members == 0 {
+				return
 			}
-			require.Len(t, asked, compared)
-			var sumUp, sumDown int64
-			for _, phase := range f.Bytes.Phases {
-				sumUp, sumDown = sumUp+phase.Up, sumDown+phase.Down
+			foretold := f.Oneshot.Member
+			requireTotals(t, foretold)
+			require.EqualValues(t, len(announced[0].Body), foretold.Phases[0].Up)
+			require.EqualValues(t, f.Oneshot.figures.MemberLetters, read)
+			for i, phase := range foretold.Phases {
+				if phase.Name == "upload" || phase.Name == "unmask" {
+					foretold.Phases[i].Down -= int64(read)
+				}
 			}
-			require.Equal(t, f.Bytes.Up, sumUp)
-			require.Equal(t, f.Bytes.Down, sumDown)
+			require.Greater(t, member.up["upload"], 0)
+			member.up["upload"] = member.asked["upload"] * int(foretold.Phases[4].Up) // in as many messages as there were
+			member.require(t, foretold, c.n, firsts[false], 0)
 		})
 	}
+}
+
+// require compares what was foretold.
+func (m traffic) require(t *testing.T, foretold Bytes, clients int, first string, tolerance float64) {
+	t.Helper()
+	compared := 0
+	for _, phase := range foretold.Phases {
+		n := m.asked[phase.Name]
+		if n == 0 {
+			continue
+		}
+		compared++
+		// The names of the test's clients are shorter than was counted.
+		names := 0.0
+		if phase.Name == first {
+			names = float64(clients * (nameSize - len("client-00000")))
+		}
+		require.InDelta(t, float64(phase.Up), float64(m.up[phase.Name])/float64(n), tolerance*float64(phase.Up)+2, "up, %s", phase.Name)
+		require.InDelta(t, float64(phase.Down)-names, float64(m.down[phase.Name])/float64(n), tolerance*float64(phase.Down)+2, "down, %s", phase.Name)
+	}
+	require.Len(t, m.asked, compared)
+}
+
+// requireTotals checks that a total is that of all phases.
+func requireTotals(t *testing.T, b Bytes) {
+	t.Helper()
+	var up, down int64
+	for _, phase := range b.Phases {
+		up, down = up+phase.Up, down+phase.Down
+	}
+	require.Equal(t, b.Up, up)
+	require.Equal(t, b.Down, down)
 }
 
 func TestUploadTakesWordBitsOfEachParameter(t *testing.T) {
@@ -251,9 +334,13 @@ func TestMemoryDoesNotGrowWithTheCohortButForMessages(t *testing.T) {
 var parties = []string{"the coordinator alone", "the coordinator with", "one client", "somebody on the network", "an auditor"}
 
 func TestReportSpeaksOfEveryPartyAndStatesNoEpsilon(t *testing.T) {
-	for _, scheme := range []string{plain.Name, pairwise.Name} {
-		t.Run(scheme, func(t *testing.T) {
-			p := check(t, literal(scheme, 20, 0.05, 0.3))
+	for name, l := range map[string]plan.Literal{
+		"plain": literal(plain.Name, 20, 0.05, 0.3), "pairwise": literal(pairwise.Name, 20, 0.05, 0.3), "oneshot": literal(oneshot.Name, 20, 0.05, 0.3),
+		"plain, buckets": divided(plain.Name, 40, 0.05, 0.3, 10, 5, false), "pairwise, buckets": divided(pairwise.Name, 40, 0.025, 0.2, 20, 16, false),
+		"oneshot, buckets": divided(oneshot.Name, 100, 0.02, 0.3, 20, 12, false), "oneshot, fallback": divided(oneshot.Name, 100, 0.02, 0.3, 20, 12, true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := check(t, l)
 			f, err := Examine(p)
 			require.NoError(t, err)
 			for _, party := range parties {
@@ -270,7 +357,7 @@ func TestReportSpeaksOfEveryPartyAndStatesNoEpsilon(t *testing.T) {
 			for _, line := range strings.Split(prose.String(), "\n") {
 				require.LessOrEqual(t, len(line), 84)
 			}
-			require.Less(t, strings.Count(prose.String(), "\n"), 66, "one page")
+			require.LessOrEqual(t, strings.Count(prose.String(), "\n"), 66, "one page")
 
 			doc, err := json.Marshal(Report{Schema: Schema, Accepted: true, Findings: f})
 			require.NoError(t, err)
@@ -299,6 +386,28 @@ func TestKnowledgeNamesTheNumbersOfThePlan(t *testing.T) {
 	f = examine(t, literal(pairwise.Name, 40, 0, 0.3))
 	require.Empty(t, byParty("the coordinator with up to"))
 	require.Contains(t, strings.Join(f.Warnings, "\n"), "scheme.corrupt is 0")
+}
+
+func TestKnowledgeOfACommitteeNamesItsNumbers(t *testing.T) {
+	f := examine(t, divided(oneshot.Name, 100, 0.02, 0.3, 20, 12, false))
+	all := ""
+	for _, k := range f.Knowledge {
+		all += k.Party + "\n" + strings.Join(append(k.Learns, k.Not...), "\n") + "\n"
+	}
+	for _, want := range []string{
+		"the coordinator alone, or with up to 1 of the 5 committee members", "each of 5 buckets, over at least 12 clients, and who is in which",
+		"the coordinator with up to 1 member and up to 2 corrupt clients of 100", "at least 10 in each, but for a chance of 2^-40",
+		"the coordinator with more than 2 corrupt clients", "the coordinator with more than 1 committee member", "2 shares rebuild a client's secret",
+		"up to 1 committee member, without", "more than 1 committee member, without",
+	} {
+		require.Contains(t, all, want)
+	}
+	require.Contains(t, f.Sees(), "with one more it learns every single update")
+
+	f = examine(t, divided(oneshot.Name, 100, 0.02, 0.3, 20, 12, true))
+	require.Contains(t, f.Knowledge[0].Learns[1], "one sum for each attempt, over at least 50 clients; after a spoiled sum")
+	require.Equal(t, 1, f.sums())
+	require.Empty(t, strings.Join(examine(t, literal(oneshot.Name, 100, 0, 0.3)).Knowledge[1].Not, ""), "nobody is corrupt: the next party is told of")
 }
 
 func TestPlainIsSaidToProtectNothing(t *testing.T) {

@@ -20,7 +20,8 @@ func (f *Findings) WriteText(w io.Writer) error {
 	row("scheme", "%s", f.Scheme)
 	row("model", "%d parameters", f.Parameters)
 	row("rounds", "%d, each in at most %d attempts", f.Rounds.Count, f.Rounds.Attempts)
-	row("cohort", "%d invited, %d wanted, %d at least", f.Rounds.Invited, f.Rounds.Cohort, f.Rounds.Minimum)
+	row("cohort", "%d invited, %d wanted, %d at least%s", f.Rounds.Invited, f.Rounds.Cohort, f.Rounds.Minimum, closing(f))
+	row("opened", "%s", openedSums(f))
 
 	e := f.Encoding
 	section("encoding")
@@ -31,7 +32,7 @@ func (f *Findings) WriteText(w io.Writer) error {
 	row("overflow", "%d clients fit into a sum, %d are invited: %.0f %% of the budget", e.MaxClients, f.Rounds.Invited, 100*e.BudgetUsed)
 
 	if g := f.Graph; g != nil {
-		section("pairwise masking")
+		section("pairwise masking" + perBucket(f))
 		row("degree k", "%d share holders for each client%s", g.Degree, completeness(g))
 		row("threshold t", "%d of them rebuild a secret", g.Threshold)
 		row("quorum q", "%d signatures on one survivor set", g.Quorum)
@@ -40,7 +41,14 @@ func (f *Findings) WriteText(w io.Writer) error {
 		row("sums", "over at least %d clients, %d of them honest, whoever is admitted%s", g.Survivors, g.Honest, g.tried())
 	}
 
-	section("failure, for independent drop-outs in a full cohort")
+	if f.Oneshot != nil {
+		f.Oneshot.write(section, row, f)
+	}
+	if f.Buckets != nil {
+		f.Buckets.write(section, row, f)
+	}
+
+	section("failure, for independent drop-outs in a full cohort" + f.allThere())
 	for _, x := range f.Failure {
 		row(fmt.Sprintf("rate %g", x.Dropout), "an attempt fails with probability %.2g, a round with %.2g", x.Attempt, x.Round)
 	}
@@ -55,6 +63,21 @@ func (f *Findings) WriteText(w io.Writer) error {
 		return err
 	}
 	return f.writeKnowledge(w)
+}
+
+// perBucket says that a section is about one bucket.
+func perBucket(f *Findings) string {
+	if f.sums() > 1 {
+		return ", in each bucket"
+	}
+	return ""
+}
+
+func closing(f *Findings) string {
+	if f.Rounds.CloseAt == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; uploads close at %d", f.Rounds.CloseAt)
 }
 
 func completeness(g *Graph) string {
@@ -78,20 +101,41 @@ func (f *Findings) writeBytes(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  total\t%s\t%s\n", Size(f.Bytes.Up), Size(f.Bytes.Down))
 	fmt.Fprintf(w, "  upload alone\t%s\t%.3f bytes per parameter\n", Size(f.Bytes.Upload), f.Bytes.PerCoordinate)
+	if o := f.Oneshot; o != nil {
+		fmt.Fprintf(w, "\nbytes per committee member and attempt, before TLS and gRPC\n  phase\tup\tdown\n")
+		for _, p := range o.Member.Phases {
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Name, Size(p.Up), Size(p.Down))
+		}
+		fmt.Fprintf(w, "  total\t%s\t%s\n", Size(o.Member.Up), Size(o.Member.Down))
+	}
 }
 
 func (f *Findings) writeCosts(section func(string), row func(string, string, ...any)) {
 	t, m := f.Time, f.Memory
 	section("time on one core of a small server, without training and network: an estimate")
-	row("client", "%s for keys and shares, %s for the vector", millis(t.ClientKeysMS), millis(t.ClientVectorMS))
+	row("client", "%s for roster, keys and shares, %s for the vector", millis(t.ClientKeysMS), millis(t.ClientVectorMS))
 	open := millis(t.OpenMS)
-	if t.OpenDropoutsMS != nil {
+	switch {
+	case t.OpenDropoutsMS != nil:
 		open += fmt.Sprintf(" (%s if all planned drop-outs happen late)", millis(*t.OpenDropoutsMS))
+	case f.Oneshot != nil:
+		open += " (however many dropped out)"
 	}
-	row("coordinator", "%s for each upload, %s to open the sum", millis(t.UploadMS), open)
-	row("unit costs", "mask %g, encode %g, pack %g, add %g, decode %g ns a word; X-Wing keys, encapsulate, decapsulate %g, %g, %g us; sign, verify %g, %g us",
-		t.UnitCosts.MaskNanos, t.UnitCosts.EncodeNanos, t.UnitCosts.PackNanos, t.UnitCosts.AddNanos, t.UnitCosts.DecodeNanos,
-		t.UnitCosts.KeyPair, t.UnitCosts.Encapsulate, t.UnitCosts.Decapsulate, t.UnitCosts.Sign, t.UnitCosts.Verify)
+	row("coordinator", "%s for each upload; to open %s %s", millis(t.UploadMS), theSums(f), open)
+	if f.Oneshot != nil {
+		row("committee member", "%s", millis(f.Oneshot.MemberMS))
+	}
+	u := t.UnitCosts
+	row("unit costs", "encode %g, decode %g ns a word; sign, verify %g, %g us", u.EncodeNanos, u.DecodeNanos, u.Sign, u.Verify)
+	switch {
+	case f.Oneshot != nil:
+		row("", "encrypt %g, add %g, decrypt %g ns a word; write, read a letter %g, %g us", u.EncryptNanos, u.AddCipherNanos, u.DecryptNanos, u.WriteLetter, u.ReadLetter)
+	case f.Graph != nil:
+		row("", "mask %g, pack %g, add %g ns a word; X-Wing keys, encapsulate, decapsulate %g, %g, %g us", u.MaskNanos, u.PackNanos, u.AddNanos,
+			u.KeyPair, u.Encapsulate, u.Decapsulate)
+	default:
+		row("", "pack %g, add %g ns a word", u.PackNanos, u.AddNanos)
+	}
 	section("the coordinator's memory in an attempt")
 	row("vectors", "%s, however many clients there are", Size(m.Vectors))
 	row("messages", "%s", Size(m.Messages))
@@ -110,6 +154,13 @@ func (f *Findings) writeKnowledge(w io.Writer) error {
 		}
 		for _, s := range k.Not {
 			b.WriteString(Wrap(s, "    never       ", "                ", width))
+		}
+	}
+	if a := f.Advice; a != nil {
+		fmt.Fprintf(&b, "\nrecommended scheme: %s\n", a.Scheme)
+		b.WriteString(Wrap(a.Reason, "  ", "  ", width))
+		for _, o := range a.Options {
+			b.WriteString(Wrap(o.text(), "  - ", "    ", width))
 		}
 	}
 	if len(f.Warnings) > 0 {

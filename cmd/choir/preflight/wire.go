@@ -18,7 +18,8 @@ type Bytes struct {
 	Up     int64   `json:"up"`
 	Down   int64   `json:"down"`
 	Phases []Phase `json:"phases"`
-	// Upload is the masked vector alone, and PerCoordinate its share of a parameter.
+	// Upload is the upload alone, what it holds for a committee included, and
+	// PerCoordinate its share of a parameter.
 	Upload        int64   `json:"upload"`
 	PerCoordinate float64 `json:"upload_per_parameter"`
 }
@@ -41,6 +42,7 @@ const (
 	nameSize       = 16
 	keySize        = 32
 	digestSize     = 32
+	nonceSize      = 32
 	signatureSize  = 64
 	publicKeySize  = 1216 // X-Wing
 	ciphertextSize = 1120 // X-Wing
@@ -85,15 +87,25 @@ func (f frame) round() secagg.RoundID {
 
 // envelope is the length of an instruction on its way to a client.
 func (f frame) envelope(body int, roster int) int {
-	return record(len(f.round().Encode()), 1, roster, body)
+	return f.first(body, roster, 0)
+}
+
+// first is the length of a party's first envelope, with the roster and what the
+// committee announced.
+func (f frame) first(body, roster, announced int) int {
+	return record(len(f.round().Encode()), 1, roster, body, 0, 0, 0, announced)
 }
 
 // join counts the offer of a task, the client's joining, and the model.
 func (f frame) join(b *Bytes) {
-	size := tensor.Size(f.p.Terms().Tensors)
-	task := secagg.Task{Round: f.round(), Terms: f.p.Terms(), Rest: f.p.Rest(), Model: secagg.Hash("model"), ModelSize: size}
-	b.add("join", identity, len(task.Encode()))
-	b.add("model", 0, int(size))
+	b.add("join", identity, f.task())
+	b.add("model", 0, int(tensor.Size(f.p.Terms().Tensors)))
+}
+
+// task is the length of the offer of a task.
+func (f frame) task() int {
+	return len(secagg.Task{Round: f.round(), Terms: f.p.Terms(), Rest: f.p.Rest(), Model: secagg.Hash("model"),
+		ModelSize: tensor.Size(f.p.Terms().Tensors)}.Encode())
 }
 
 // roster is the length of the list of all admitted clients.
@@ -104,7 +116,10 @@ func (f frame) over() int { return record(len(f.round().Encode()), 1, 0, 0, 1, 1
 
 // upload notes the bulk of an upload of so many words.
 func (b *Bytes) upload(p plan.Plan, words int) int {
-	size := field.PackedLen(words, p.Quantizer().WordBits())
+	return b.uploadOf(p, field.PackedLen(words, p.Quantizer().WordBits()))
+}
+
+func (b *Bytes) uploadOf(p plan.Plan, size int) int {
 	b.Upload, b.PerCoordinate = int64(size), float64(size)/float64(p.Quantizer().Layout().Main())
 	return size
 }
@@ -122,7 +137,7 @@ func plainBytes(p plan.Plan) Bytes {
 // pairwiseBytes follows package pairwise message by message; its test drives real
 // parties and compares.
 func pairwiseBytes(p plan.Plan, g Graph) Bytes {
-	f := frame{p, g.Clients}
+	f := frame{p, p.Invited()}
 	n, k := g.Clients, g.Degree
 	m := g.neighbours()
 	set := (n + 7) / 8
