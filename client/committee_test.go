@@ -80,6 +80,7 @@ func announcing(t testing.TB) (*script, secagg.Task, secagg.Announcements) {
 	s := newScript(t, whole...)
 	task := *s.offers[0].Task
 	task.Terms.Committee = panel(t, "ours")
+	task.Authority = secagg.AuthorityDigest(authority.Public().(ed25519.PublicKey))
 	return s, task, secagg.Announcements{{Body: []byte("first")}, {}, {Body: []byte("third"), LeftOut: true}, {Body: []byte("fourth")}}
 }
 
@@ -130,6 +131,24 @@ func TestAnnouncementsThatAreNotTheCommitteesAreRefused(t *testing.T) {
 	s.announced = announced.Encode()
 	_, err := accepted(t, s).Envelope(s.envelope(s.id(), 1))
 	require.ErrorIs(t, err, secagg.ErrCommittee, "announcements of no committee")
+}
+
+// Under a committee the client leaves the credentials to its members, and so must know
+// that they hold them against the authority that it pinned itself.
+func TestRosterUnderACommitteeIsHeldAgainstTheAuthorityThatTheClientPinned(t *testing.T) {
+	s, task, announced := announcing(t)
+	policy := policyOf("c0")
+	policy.Consent = client.Limits{Minimum: 1, TrustCoordinator: true, Committees: []secagg.Digest{task.Terms.Committee.Root()}}
+	other := task
+	other.Authority = secagg.AuthorityDigest(keyOf("another authority").Public().(ed25519.PublicKey))
+	_, err := client.Accept(policy, other, bytes.NewReader(make([]byte, 32)))
+	require.ErrorIs(t, err, client.ErrRoster)
+
+	want, err := task.Session(s.roster, announced)
+	require.NoError(t, err)
+	otherwise, err := other.Session(s.roster, announced)
+	require.NoError(t, err)
+	require.NotEqual(t, want.Context, otherwise.Context, "the context binds the authority")
 }
 
 func TestAttemptFallsBackOnlyUnderTermsThatSaySo(t *testing.T) {

@@ -135,6 +135,9 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 	if task.Fallback && !task.Terms.Fallback {
 		return nil, secagg.ErrTerms.At("attempt %s falls back on buckets", task.Round)
 	}
+	if task.Terms.Committee.Len() > 0 && task.Authority != secagg.AuthorityDigest(p.Authority) {
+		return nil, ErrRoster.At("attempt %s: the committee holds it against another enrolment authority", task.Round)
+	}
 	q, err := task.Terms.Encoding.Check()
 	if err != nil {
 		return nil, err
@@ -203,7 +206,13 @@ func (p *Participant) Envelope(env secagg.Envelope) (Effects, error) {
 // begin checks the roster and makes the scheme's party.
 func (p *Participant) begin(roster, announced []byte) error {
 	read := p.policy.Roster
-	if read == nil {
+	switch {
+	case read != nil:
+	case p.task.Terms.Committee.Len() > 0:
+		// A quorum of the committee, on which everything else depends too, signs a
+		// context only after each member verified the roster against this authority.
+		read = secagg.DecodeRoster
+	default:
 		read = func(b []byte) (secagg.Roster, error) { return ReadRoster(b, p.policy.Authority) }
 	}
 	r, err := read(roster)

@@ -257,7 +257,7 @@ func (e *Engine) settle(began round.Instant) {
 	e.set = round.Settings{Plan: e.cfg.Plan,
 		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.round, Attempt: e.head.attempt},
 		Model: e.head.model, ModelSize: e.head.modelSize, Began: began,
-		Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent}
+		Authority: secagg.AuthorityDigest(e.cfg.Authority), Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent}
 	e.invited, e.drawn = nil, nil
 	if e.cfg.Plan.Selection() == plan.SelectUniform {
 		seed := field.Derive(e.head.seed, "cohort "+e.set.ID.String())

@@ -171,6 +171,7 @@ func (a *attempt) send(ctx context.Context, m client.Message) error {
 		return ctx.Err()
 	}
 	if err == nil {
+		a.d.log.Debug("answered", "round", a.round, "step", m.Step, "bytes", len(m.Body))
 		a.sent, a.pause = &m, max(repeatAfter, 2*a.pause)
 		a.repeat = after(a.pause)
 		return nil

@@ -100,6 +100,9 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 	case task.Terms.Committee.Root() != p.Committee.Root():
 		return nil, ErrCommittee.At("committee %q of job %s", task.Terms.Committee.Name(), task.Terms.Job)
 	}
+	if task.Authority != secagg.AuthorityDigest(p.Authority) {
+		return nil, ErrRoster.At("attempt %s: clients rely on another enrolment authority than this member's", task.Round)
+	}
 	if err := p.Limits.allow(task.Terms); err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (p Policy) check() (Policy, int, error) {
 	if key := p.Committee.At(self).Key; !ed25519.PublicKey(key[:]).Equal(p.Keys.Sign.Public()) {
 		return p, 0, ErrPolicy.At("the signing key is not that of member %q", p.Name)
 	}
-	if p.Roster == nil && len(p.Authority) != ed25519.PublicKeySize {
+	if len(p.Authority) != ed25519.PublicKeySize {
 		return p, 0, ErrPolicy.At("the enrolment authority's key has %d bytes", len(p.Authority))
 	}
 	names := map[string]bool{}

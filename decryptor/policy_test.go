@@ -25,6 +25,7 @@ func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
 		want   error
 	}{
 		"another committee":  {task: func(k *secagg.Task) { k.Terms.Committee = committeeOf(t, "four", "a", "b", "c", "e") }, want: ErrCommittee},
+		"another authority":  {task: func(k *secagg.Task) { k.Authority = secagg.Hash("another") }, want: ErrRoster},
 		"no committee":       {task: func(k *secagg.Task) { k.Terms.Committee = secagg.Committee{} }, want: ErrCommittee},
 		"another job":        {policy: func(p *Policy) { p.Limits.Jobs = []string{"other"} }, want: ErrLimits},
 		"fewer clients":      {task: func(k *secagg.Task) { k.Terms.Minimum = 15 }, want: ErrLimits},
@@ -83,7 +84,7 @@ func TestPoliciesThatContradictThemselvesAreRefused(t *testing.T) {
 		})
 	}
 	p := policyOf(t, "job")
-	p.Authority, p.Roster = nil, secagg.DecodeRoster
+	p.Roster = secagg.DecodeRoster
 	_, _, err := Accept(p, taskOf(t, "job"), nil, rand.Reader)
 	require.NoError(t, err)
 	require.Equal(t, keyOf("member b"), p.Keys.Sign, "the caller's key is not the participant's to erase")

@@ -50,6 +50,7 @@ func taskOf(t testing.TB, job string) secagg.Task {
 	q, err := field.Spec{Dimension: 8, Clients: 40, ClipNorm: 10, Bits: 18, Extras: []field.Extra{{Name: secagg.ExtraWeight, Bound: secagg.ExtraScale}}}.Check()
 	require.NoError(t, err)
 	return secagg.Task{Round: secagg.RoundID{Job: job, Round: 3, Attempt: 1}, Model: secagg.Digest{1}, ModelSize: 300, Rest: secagg.Digest{2},
+		Authority: secagg.AuthorityDigest(keyOf("authority").Public().(ed25519.PublicKey)),
 		Terms: secagg.Terms{Job: job, Scheme: "script", Minimum: 16, Privacy: secagg.PrivacyNone, TrustCoordinator: true, Encoding: q.Spec(), Tensors: schema,
 			Denominator: secagg.DenominatorWeights, View: secagg.ViewBucketMeans, Buckets: secagg.Buckets{Size: 16, Minimum: 12}, Committee: four(t)}}
 }

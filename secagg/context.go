@@ -62,6 +62,8 @@ type Binding struct {
 	Within Digest
 	// Fallback is set in an attempt that opens buckets because the sum was spoiled.
 	Fallback bool
+	// Authority is that of Task; zero without a committee.
+	Authority Digest
 }
 
 // Context digests a binding (DESIGN section 4). Every signature, associated data,
@@ -78,6 +80,7 @@ func (b Binding) Context() Digest {
 	e.Bytes(7, b.Parameters)
 	e.Digest(8, b.Within)
 	e.Bool(9, b.Fallback)
+	e.Digest(10, b.Authority)
 	return Hash("choir context/1", e.Encoded())
 }
 

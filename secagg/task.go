@@ -1,5 +1,7 @@
 package secagg
 
+import "crypto/ed25519"
+
 // Task is what the coordinator offers a client that checked in: one attempt under
 // stated terms, starting from one model.
 type Task struct {
@@ -12,7 +14,14 @@ type Task struct {
 	// Fallback says that this attempt opens buckets because the sum of an earlier
 	// one was spoiled. Only terms that say so allow it.
 	Fallback bool
+	// Authority is AuthorityDigest of the enrolment authority that the committee holds
+	// the roster against, so that clients need not verify every credential themselves;
+	// zero without a committee.
+	Authority Digest
 }
+
+// AuthorityDigest identifies an enrolment authority by its key.
+func AuthorityDigest(key ed25519.PublicKey) Digest { return Hash("choir authority/1", key) }
 
 // Encode returns the canonical encoding.
 func (t Task) Encode() []byte {
@@ -23,6 +32,7 @@ func (t Task) Encode() []byte {
 	e.Digest(4, t.Model)
 	e.Uint(5, uint64(t.ModelSize))
 	e.Bool(6, t.Fallback)
+	e.Digest(7, t.Authority)
 	return e.Encoded()
 }
 
@@ -30,7 +40,7 @@ func (t Task) Encode() []byte {
 func DecodeTask(b []byte) (Task, error) {
 	d := NewDecoder(b)
 	round, terms := d.Bytes(1), d.Bytes(2)
-	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6)}
+	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6), Authority: d.Digest(7)}
 	err := d.Close()
 	if err == nil {
 		t.Round, err = DecodeRoundID(round)
@@ -40,6 +50,9 @@ func DecodeTask(b []byte) (Task, error) {
 	}
 	if err == nil && t.Terms.Job != t.Round.Job {
 		err = ErrTerms.At("job %q under the terms of %q", t.Round.Job, t.Terms.Job)
+	}
+	if err == nil && (t.Authority == Digest{}) != (t.Terms.Committee.Len() == 0) {
+		err = ErrTerms.At("attempt %s: an authority belongs to a committee, and to nothing else", t.Round)
 	}
 	if err == nil && t.Fallback && !t.Terms.Fallback {
 		err = ErrTerms.At("attempt %s falls back on buckets, which its terms do not allow", t.Round)
@@ -62,7 +75,7 @@ func (t Task) Session(roster Roster, announced Announcements) (Session, error) {
 		return Session{}, ErrCommittee.At("%d announcements of %d members", len(announced), c.Len())
 	}
 	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(), Committee: announced.Root(c),
-		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback}
+		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback, Authority: t.Authority}
 	s := Session{Binding: b, Context: b.Context(), Roster: roster, Committee: c, Announcements: announced, Minimum: t.Terms.Minimum,
 		Buckets: 1, BucketMinimum: t.Terms.Minimum, Words: q.Layout().Len(), WordBits: q.WordBits()}
 	if t.Terms.View == ViewBucketMeans || t.Fallback {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,17 @@ import (
 	"github.com/choir-fl/choir/secagg/plain"
 	"github.com/choir-fl/choir/sim"
 )
+
+// writeCommittee writes a committee file of so many members.
+func writeCommittee(t *testing.T, path string, members int) {
+	t.Helper()
+	file := committeeFile{Schema: committeeSchema, Name: "organisations"}
+	for j := range members {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(j)}, ed25519.SeedSize))
+		file.Members = append(file.Members, encodeMember(secagg.Join(key, file.Name, secagg.PartyID(fmt.Sprintf("hospital-%02d", j)))))
+	}
+	require.NoError(t, file.write(path))
+}
 
 // simulated runs a short simulation and returns its document.
 func simulated(t *testing.T, dir string, args ...string) sim.Result {
@@ -64,8 +77,9 @@ func TestSimulationDividesTheCohortAndSaysWhatWasLeftOut(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(dir, "r", "report.html"))
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<h2>Buckets</h2>")
-	require.Contains(t, string(page), "members of committee virtual")
-	require.Contains(t, string(page), "2 of 7 members", "as many may be corrupt as seven allow")
+	require.Contains(t, string(page), "2 of the 7 members", "as many may be corrupt as seven allow")
+	require.Contains(t, string(page), "<td>7, 2, 5</td>", "members, corrupt ones, quorum")
+	require.Contains(t, string(page), "<td>5 of 8 clients, opened with 6 or more</td>")
 }
 
 func TestSimulationLeavesNothingOfAnotherScheme(t *testing.T) {
@@ -175,4 +189,38 @@ func TestBenchMarksWhatWasComputed(t *testing.T) {
 	require.Equal(t, 0, o.code, o.errOut)
 	require.Regexp(t, `pairwise/client .* computed`, o.out)
 	require.Regexp(t, `oneshot/encrypt .* x aesctr`, o.out)
+}
+
+func TestPlanNamesItsCommitteeOnce(t *testing.T) {
+	path := committeePlan(t, t.TempDir(), 5)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	both := bytes.Replace(text, []byte("  committee_file:"), []byte("  committee: {name: others, members: []}\n  committee_file:"), 1)
+	require.NoError(t, os.WriteFile(path, both, 0o600))
+	_, _, err = examinePlan(path)
+	require.ErrorIs(t, err, plan.ErrContradiction)
+	require.ErrorContains(t, err, "one of them")
+}
+
+func TestScratchDirectoryMustBeThereAndEmpty(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, simFlags{}.checkScratch())
+	require.NoError(t, simFlags{scratch: dir}.checkScratch())
+	require.ErrorIs(t, simFlags{scratch: filepath.Join(dir, "none")}.checkScratch(), errUsage)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "store"), nil, 0o600))
+	require.ErrorIs(t, simFlags{scratch: dir}.checkScratch(), errUsage)
+}
+
+func TestExamplePlansAreAccepted(t *testing.T) {
+	examples := filepath.Join("..", "..", "examples", "plans")
+	for _, name := range files(t, examples) {
+		dir := t.TempDir()
+		text, err := os.ReadFile(filepath.Join(examples, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+		writeCommittee(t, filepath.Join(dir, "committee.yaml"), 5)
+		_, findings, err := examinePlan(filepath.Join(dir, name))
+		require.NoError(t, err, name)
+		require.Less(t, findings.Failure[0].Round, 0.01, name)
+	}
 }

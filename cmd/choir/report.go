@@ -72,6 +72,18 @@ func settings(lit plan.Literal, f *preflight.Findings) []report.Setting {
 		out = append(out, report.Setting{Name: "share holders, threshold, quorum", Value: fmt.Sprintf("%d, %d, %d", g.Degree, g.Threshold, g.Quorum)},
 			report.Setting{Name: "corrupt clients, drop-outs planned for", Value: fmt.Sprintf("%d and %d of %d", g.MaxCorrupt, g.MaxDropouts, g.Clients)})
 	}
+	if o := f.Oneshot; o != nil {
+		out = append(out, report.Setting{Name: "committee members, corrupt ones, quorum", Value: fmt.Sprintf("%d, %d, %d", o.Members, o.Corrupt, o.Quorum)},
+			report.Setting{Name: "corrupt clients, evictions planned for", Value: fmt.Sprintf("%d and %d of %d", o.CorruptClients, o.Evictions, f.Rounds.Invited)},
+			report.Setting{Name: "ring set, noise bits, words in a coefficient", Value: fmt.Sprintf("%s, %d, %d", o.Set, o.Kappa, o.Slots)})
+	}
+	if b := f.Buckets; b != nil {
+		name := "buckets"
+		if b.Fallback {
+			name += " after a spoiled sum"
+		}
+		out = append(out, report.Setting{Name: name, Value: fmt.Sprintf("%d of %d clients, opened with %d or more", b.Count, b.Largest, b.Minimum)})
+	}
 	return append(out, report.Setting{Name: "plan digest", Value: f.Digest})
 }
 

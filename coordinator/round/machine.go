@@ -39,6 +39,8 @@ type Settings struct {
 	ModelSize int64
 	// Began is when the attempt began.
 	Began Instant
+	// Authority is the digest of the enrolment authority's key.
+	Authority secagg.Digest
 	// Fallback opens buckets, because the sum of an earlier attempt was spoiled.
 	Fallback bool
 	// LeftOut are the addresses of committee members whose randomness does not count
@@ -88,6 +90,9 @@ type upload struct {
 func New(s Settings) (*Machine, Effects) {
 	m := &Machine{set: s, state: Admitting, left: map[int]bool{}, greeted: map[int]uint32{}, uploads: map[int]upload{}, tasks: map[TaskID]Task{}, at: s.Began}
 	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize, Fallback: s.Fallback}
+	if m.task.Terms.Committee.Len() > 0 {
+		m.task.Authority = s.Authority
+	}
 	if n := m.task.Terms.Committee.Len(); n > 0 {
 		m.heard = make(secagg.Announcements, n)
 	}

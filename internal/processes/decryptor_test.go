@@ -20,7 +20,7 @@ func (w *world) member(name, job string) (config string) {
 		"--key", w.path(name+".key"), "--state", w.path(name+".state"), "--passphrase-file", passphrase)
 	w.do("enroll", "--address", w.address, "--token", w.do("token", "--decryptor", name), "--file", w.path(name+".pem"))
 	return w.file(name+".yaml", fmt.Sprintf("address: %s\ncredentials: %[2]s.pem\nkey: %[2]s.key\nstate: %[2]s.state\npassphrase_file: passphrase\n"+
-		"consent: {jobs: [%s], minimum: 4, exact: true}\n", w.address, name, job))
+		"consent: {jobs: [%s], minimum: 4, bucket_minimum: 3, exact: true}\nlog: {level: debug}\n", w.address, name, job))
 }
 
 // root is the digest that clients pin of the committee.

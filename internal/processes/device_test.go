@@ -34,8 +34,9 @@ type device struct {
 }
 
 // Steps at which a device can stop: when it is about to send the message of a phase,
-// before the first byte of its upload, and after the first part of it.
+// before it trained, before the first byte of its upload, and after the first part of it.
 const (
+	atTrain     = "training"
 	atAdvertise = "advertise"
 	atChoose    = "choose"
 	atShare     = "share"
@@ -89,7 +90,8 @@ func (d device) run(wait func(), turns chan struct{}) error {
 		return err
 	}
 	defer state.Close()
-	c, err := client.New(&reporting{Transport: link, device: d, name: creds.Name(), wait: wait, turns: turns}, pattern{d.Index, d.Clients},
+	r := &reporting{Transport: link, device: d, name: creds.Name(), wait: wait, turns: turns}
+	c, err := client.New(r, r,
 		client.WithIdentity(creds.Identity, creds.Key, creds.AuthorityKey()),
 		client.WithSchemes(pairwise.Scheme{}, oneshot.Scheme{}),
 		client.WithConsent(client.Limits{Minimum: 1, TrustCoordinator: true, Committees: d.Committees}),
@@ -101,7 +103,8 @@ func (d device) run(wait func(), turns chan struct{}) error {
 	return c.Run(context.Background())
 }
 
-// reporting is a transport that prints what goes through it, and stops where it is told.
+// reporting is a transport that prints what goes through it, and a trainer. It stops
+// where it is told.
 type reporting struct {
 	client.Transport
 	device
@@ -140,6 +143,12 @@ func (r *reporting) Fetch(ctx context.Context, round secagg.RoundID, model secag
 		}
 	}
 	return r.Transport.Fetch(ctx, round, model, offset, w)
+}
+
+// Train implements client.Trainer.
+func (r *reporting) Train(ctx context.Context, m tensor.Model, task secagg.Task) (client.Update, error) {
+	r.stop(task.Round, atTrain)
+	return pattern{r.Index, r.Clients}.Train(ctx, m, task)
 }
 
 // release lets another client of the process have its turn.

@@ -174,6 +174,18 @@ func (p *process) kill() {
 	require.Equal(p.board.t, -1, p.wait(), "%s was to be killed and had ended by itself:\n%s", p.name, p.output())
 }
 
+// freeze stops a process where it is, until thaw: nothing of it moves when this returns.
+func (p *process) freeze() {
+	p.board.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(p.board.t, err)
+	require.True(p.board.t, status.Stopped(), "%s was to be frozen and had ended", p.name)
+}
+
+func (p *process) thaw() { p.signal(syscall.SIGCONT) }
+
 // say writes a line to the process's standard input.
 func (p *process) say(text string) {
 	p.board.t.Helper()

@@ -122,6 +122,9 @@ type terms struct {
 	exchange, upload                 time.Duration
 	admission                        time.Duration // 0 for as long as the tests are patient
 	committee                        string        // file of the committee that opens the sums; empty for none
+	dropout                          float64       // share of the clients that may vanish
+	buckets                          plan.Buckets  // none for one sum
+	closeAt                          int           // uploads; 0 for all
 }
 
 // plan writes a plan of a job "job" over a flat model, and that model as a ramp.
@@ -129,20 +132,23 @@ func (w *world) plan(x terms) (planFile, modelFile string) {
 	w.t.Helper()
 	scheme := plan.Scheme{Name: pairwise.Name, CrossSilo: x.minimum < 16}
 	if x.committee != "" {
-		scheme.Name, scheme.CommitteeFile = oneshot.Name, x.committee
+		scheme = plan.Scheme{Name: oneshot.Name, CrossSilo: x.clients < 16, Dropout: x.dropout, CommitteeFile: x.committee}
+	}
+	// Not the number of survivors: dividing by it would round.
+	aggregation := plan.Aggregation{Denominator: string(secagg.DenominatorFixed), Buckets: x.buckets}
+	if x.buckets != (plan.Buckets{}) {
+		aggregation.View = secagg.ViewBucketMeans.String()
 	}
 	text, err := plan.Literal{
 		Schema: secagg.PlanSchema, Job: "job",
 		Model:     plan.Model{Tensors: []plan.Tensor{{Name: "w", Shape: []int{x.values}}}, Initial: "initial.safetensors"},
 		Scheme:    scheme,
-		Cohort:    plan.Cohort{Size: x.clients, Minimum: x.minimum},
+		Cohort:    plan.Cohort{Size: x.clients, Minimum: x.minimum, CloseAt: x.closeAt},
 		Rounds:    plan.Rounds{Count: x.rounds},
 		Deadlines: plan.Deadlines{Admission: cmp.Or(x.admission, patience), Exchange: x.exchange, Upload: x.upload},
 		Encoding:  plan.Encoding{ClipNorm: 1 << 10, Bits: 24, Scale: 1 / resolution},
-		Training:  plan.Training{Epochs: 1, BatchSize: 1, LearningRate: 1},
-		// Not the number of survivors: dividing by it would round.
-		Aggregation: plan.Aggregation{Denominator: string(secagg.DenominatorFixed)},
-		Privacy:     plan.Privacy{Mode: "none", TrustCoordinator: true},
+		Training:  plan.Training{Epochs: 1, BatchSize: 1, LearningRate: 1}, Aggregation: aggregation,
+		Privacy: plan.Privacy{Mode: "none", TrustCoordinator: true},
 	}.Format()
 	require.NoError(w.t, err)
 	schema, err := tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{x.values}}})
@@ -191,10 +197,11 @@ func (w *world) export() tensor.Model {
 type attempt struct {
 	Schema  string
 	Attempt *struct {
-		Round, Attempt, Admitted, Survivors int
-		Released                            bool
-		Reason                              string
-		Evaluation                          *struct{ Accuracy float64 }
+		Round, Attempt, Admitted, Survivors, Buckets int
+		Released                                     bool
+		Reason                                       string
+		Culprits                                     []string
+		Evaluation                                   *struct{ Accuracy float64 }
 	}
 	State *struct{ Status, Phase string }
 }
@@ -205,11 +212,17 @@ func (w *world) watch() *process {
 	return w.start("watch", "", choir, "run", "watch", "job", "--json", "--address", w.address, "--operator", w.path("data", "operators", "operator.pem"))
 }
 
-// ended waits until an attempt of a round ends and returns how.
+// ended waits until an attempt of a round ends and returns how the first one did.
 func (w *world) ended(watch *process, round int) attempt {
 	w.t.Helper()
+	return w.ending(watch, fmt.Sprintf(`"attempt":{"round":%d,`, round))
+}
+
+// ending waits for a line about an attempt that has ended.
+func (w *world) ending(watch *process, what string) attempt {
+	w.t.Helper()
 	var a attempt
-	text := watch.await(fmt.Sprintf(`"attempt":{"round":%d,`, round))
+	text := watch.await(what)
 	require.NoError(w.t, json.Unmarshal([]byte(text), &a), text)
 	return a
 }

@@ -75,7 +75,7 @@ func division(f *Findings) string {
 	case b.Fallback:
 		return fmt.Sprintf(", in one sum, or, after a spoiled one, in the sums of %d buckets of at least %d", b.Count, b.Minimum)
 	}
-	return fmt.Sprintf(", in the sums of %d buckets, drawn at random, of at least %d; a bucket in which fewer are left, %.2g on average, is not opened", b.Count, b.Minimum, b.Short)
+	return fmt.Sprintf(", in the sums of %d buckets, drawn at random, of at least %d; a bucket in which fewer are left, %.3g on average, is not opened", b.Count, b.Minimum, b.Short)
 }
 
 // memberCosts are those of a committee member.

@@ -73,8 +73,8 @@ func (b *Buckets) write(section func(string), row func(string, string, ...any), 
 	}
 	row("division", "%d buckets of %s clients, opened with %d or more", b.Count, sizes, b.Minimum)
 	row("worst case", "%d of %d buckets hold a corrupt client; each does with probability %.2g", b.WorstBad, b.Count, b.BadChance)
-	row("left out as short", "%.2g buckets on average, with %.2g survivors in them; any at all with probability %.2g", b.Short, b.ShortClients, b.AnyShort)
+	row("left out as short", "%.3g buckets on average, with %.3g survivors in them; any at all with probability %.2g", b.Short, b.ShortClients, b.AnyShort)
 	if b.Missing > 0 {
-		row("", "%.2g on average if exactly %d of the clients are missing", b.ShortMissing, b.Missing)
+		row("", "%.3g on average if exactly %d of the clients are missing", b.ShortMissing, b.Missing)
 	}
 }

@@ -67,7 +67,7 @@ func (f *Findings) warnBuckets(say func(string, ...any)) {
 		say("aggregation.buckets.minimum %d: committee members that keep the default limit (%d) refuse the plan", b.Minimum, leastOfABucketByMember)
 	}
 	if b.ShortClients > lossy*float64(f.Rounds.Invited) {
-		say("aggregation.buckets.minimum %d: at the declared drop-out %.2g of %d buckets are left out on average, with %.2g survivors in them; lower it, or take larger buckets",
+		say("aggregation.buckets.minimum %d: at the declared drop-out %.3g of %d buckets are left out on average, with %.3g survivors in them; lower it, or take larger buckets",
 			b.Minimum, b.Short, b.Count, b.ShortClients)
 	}
 	if !b.Fallback && 2*b.WorstBad >= b.Count {

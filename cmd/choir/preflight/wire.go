@@ -104,8 +104,11 @@ func (f frame) join(b *Bytes) {
 
 // task is the length of the offer of a task.
 func (f frame) task() int {
-	return len(secagg.Task{Round: f.round(), Terms: f.p.Terms(), Rest: f.p.Rest(), Model: secagg.Hash("model"),
-		ModelSize: tensor.Size(f.p.Terms().Tensors)}.Encode())
+	t := secagg.Task{Round: f.round(), Terms: f.p.Terms(), Rest: f.p.Rest(), Model: secagg.Hash("model"), ModelSize: tensor.Size(f.p.Terms().Tensors)}
+	if t.Terms.Committee.Len() > 0 {
+		t.Authority = secagg.Hash("authority")
+	}
+	return len(t.Encode())
 }
 
 // roster is the length of the list of all admitted clients.
