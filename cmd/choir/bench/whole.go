@@ -16,9 +16,9 @@ import (
 // tenth.
 const gone = largeCohort / 10
 
-// oneshotClient measures all that the scheme does on a client in an attempt: the checks
-// of session and instruction, the whole upload with its digest, and the letters.
-// Clipping and rounding are field/encode.
+// oneshotClient measures all that the scheme does on a client in an attempt: reading
+// the roster, the checks of session and instruction, the whole upload with its digest,
+// and the letters. Clipping and rounding are field/encode.
 func oneshotClient(s *suite) error {
 	a, err := large(s.d)
 	if err != nil {
@@ -29,6 +29,7 @@ func oneshotClient(s *suite) error {
 	}
 	member := -1 // a client uploads once
 	var vector []uint32
+	roster, announced := a.session.Roster.Encode(), a.session.Announcements.Encode()
 	times, err := race(once, contestant{
 		prepare: func() error {
 			member++
@@ -36,6 +37,12 @@ func oneshotClient(s *suite) error {
 			return nil
 		},
 		run: func() error {
+			if _, err := secagg.DecodeRoster(roster); err != nil {
+				return err
+			}
+			if _, err := secagg.DecodeAnnouncements(announced); err != nil {
+				return err
+			}
 			if _, err := a.step(member); err != nil {
 				return err
 			}
@@ -50,7 +57,8 @@ func oneshotClient(s *suite) error {
 	return nil
 }
 
-// roster measures a client's check that everybody in a roster was enrolled, under any scheme.
+// roster measures a client's check that everybody in a roster was enrolled, which under
+// a committee is the members' to make.
 func roster(s *suite) error {
 	a, err := newAttempt(plain.Scheme{}, shape{clients: largeCohort, words: 1, width: wideWord})
 	if err != nil {
