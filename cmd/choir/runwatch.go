@@ -51,7 +51,7 @@ type runAttempt struct {
 	Buckets     uint32         `json:"buckets"`
 	Released    bool           `json:"released"`
 	Reason      string         `json:"reason,omitempty"`   // why it failed
-	Culprits    []string       `json:"culprits,omitempty"` // clients whose cheating was proven
+	Culprits    []string       `json:"culprits,omitempty"` // parties whose cheating was proven, or who held something back
 	Model       string         `json:"model"`              // digest after the attempt
 	UploadBytes uint64         `json:"upload_bytes"`       // of one client
 	UpdateNorm  float64        `json:"update_norm"`

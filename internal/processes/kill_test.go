@@ -28,7 +28,7 @@ var victims = []struct {
 // the disk of the coordinator, which does not run.
 func requirePartOfUpload(t *testing.T, w *world, client int) {
 	t.Helper()
-	found, err := filepath.Glob(w.path("data", "runs", "job", "store", "spool", fmt.Sprintf("*client-%02d.part", client)))
+	found, err := filepath.Glob(w.path("data", "runs", "job", "store", "spool", fmt.Sprintf("*-[0-9]+client-%02d.part", client)))
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	info, err := os.Stat(found[0])

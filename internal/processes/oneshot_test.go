@@ -141,10 +141,11 @@ func TestOneshotRoundsOutliveVanishedClientsAndKilledDecryptors(t *testing.T) {
 	require.Contains(t, watch.output(), `"status":"finished"`)
 }
 
-// The coordinator is killed in mid-upload, with letters in its spool that a committee
-// member did not get yet; and a member is killed after it signed who survives and
-// before it answered with the shares of their sums. Both go on with what they keep,
-// each bucket opens, and the mean of their means is that of the clients that stayed.
+// The coordinator is killed in mid-upload, with one upload in its bucket already and
+// with letters in its spool that a committee member did not get yet; and a member is
+// killed after it signed who survives and before it answered with the shares of their
+// sums. Both go on with what they keep, each bucket opens, and the mean of their means
+// is that of the clients that stayed.
 func TestBucketMeansOpenAfterCoordinatorAndDecryptorWereKilled(t *testing.T) {
 	const clients, lost = 16, 0
 	w := newWorld(t)
@@ -163,12 +164,15 @@ func TestBucketMeansOpenAfterCoordinatorAndDecryptorWereKilled(t *testing.T) {
 	last := w.launch(devices[1])
 	others := w.launch(devices[2:]...)
 
-	late.answered("job/1/1", 3)
 	for i := 2; i < clients; i++ {
 		others.await(fmt.Sprintf("client-%02d: stopped at %s", i, atUpload))
 	}
-	late.freeze() // before the first letter
-	for range devices[2:] {
+	others.say("go on") // one upload that all members judge, so that it is in its sum
+	for _, s := range seats {
+		s.answered("job/1/1", 4)
+	}
+	late.freeze()
+	for range devices[3:] {
 		others.say("go on")
 	}
 	for i := 2; i < clients; i++ {
@@ -179,6 +183,7 @@ func TestBucketMeansOpenAfterCoordinatorAndDecryptorWereKilled(t *testing.T) {
 	vanishes.kill()
 	w.coordinator.kill()
 	require.Equal(t, clients-2, w.posts())
+	requirePartOfUpload(t, w, lost)
 	w.serve()
 	w.coordinator.await("attempt job/1/1 resumes in state uploading")
 

@@ -47,15 +47,17 @@ func (c *control) gather(signers []int) *quorum {
 // withheld blames the members whose nonces count and cannot come any more.
 func (c *control) withheld(here []int) error {
 	blame := &secagg.Blame{}
+	var names []secagg.PartyID
 	for _, j := range c.attempt.nonced {
 		if !slices.Contains(here, j) {
 			blame.Members = append(blame.Members, c.attempt.clients()+j)
+			names = append(names, c.attempt.Committee.At(j).ID)
 		}
 	}
 	if blame.Members == nil {
 		return nil
 	}
-	blame.Err = ErrWithheld.At("phase %s: parties %v", c.Phase().Name, blame.Members)
+	blame.Err = ErrWithheld.At("phase %s: members %s", c.Phase().Name, names)
 	return blame
 }
 

@@ -32,15 +32,15 @@ func exactHypergeometric(n, marked, drawn, k int) *big.Rat {
 	return new(big.Rat).SetFrac(new(big.Int).Mul(over(marked, k), over(n-marked, drawn-k)), over(n, drawn))
 }
 
-// slowInBucket is c*: the least c with count * 2^3 * P[Hyp(n-1, f, s-1) > c] <= 2^-40
+// slowInBucket is c*: the least c with count * 2^3 * P[Hyp(n, f, s) > c] <= 2^-40
 // (DESIGN sections 6 and 7).
 func slowInBucket(n, f, count int) int {
 	size := (n + count - 1) / count
 	limit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Lsh(big.NewInt(int64(8*count)), 40))
 	for c := 0; ; c++ {
 		tail := new(big.Rat)
-		for k := c + 1; k <= size-1; k++ {
-			tail.Add(tail, exactHypergeometric(n-1, f, size-1, k))
+		for k := c + 1; k <= size; k++ {
+			tail.Add(tail, exactHypergeometric(n, f, size, k))
 		}
 		if tail.Cmp(limit) <= 0 {
 			return c

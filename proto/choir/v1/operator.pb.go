@@ -538,7 +538,8 @@ type RoundReport struct {
 	Released bool `protobuf:"varint,8,opt,name=released,proto3" json:"released,omitempty"`
 	// Report.Reason: why it failed.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Report.Culprits: clients whose cheating was proven, the first hundred of them.
+	// Report.Culprits: clients, and committee members by their addresses, whose cheating
+	// was proven or who held something back; the first hundred of them.
 	Culprits []string `protobuf:"bytes,10,rep,name=culprits,proto3" json:"culprits,omitempty"`
 	// Report.Model: 32 bytes.
 	Model []byte `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
