@@ -130,7 +130,8 @@ func TestOnlyTheCommitteeIsOfferedItsPart(t *testing.T) {
 	require.Error(t, err)
 	require.ErrorContains(t, err, "stranger")
 	m := w.members[0]
-	require.True(t, m.act() && m.act())
+	require.True(t, m.act())
+	require.True(t, m.act())
 	offer, err := w.engine.CheckIn(m.address(), coordinator.Conditions{})
 	require.NoError(t, err)
 	require.Nil(t, offer.Task, "it has announced itself")

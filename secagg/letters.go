@@ -2,6 +2,7 @@ package secagg
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"github.com/choir-fl/choir/fault"
@@ -40,7 +41,7 @@ func WriteLetter(w io.Writer, l Letter) error {
 func ReadLetter(r io.Reader) (Letter, error) {
 	var head [12]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return Letter{}, io.EOF
 		}
 		return Letter{}, cut(err).At("head")
@@ -59,7 +60,7 @@ func ReadLetter(r io.Reader) (Letter, error) {
 // cut refuses a stream that ends within a letter. That is not the end that io.EOF
 // stands for, even where not one byte of the body came.
 func cut(err error) *fault.Error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return ErrLetters.Because(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"io"
 
 	"github.com/choir-fl/choir/secagg"
@@ -317,7 +318,7 @@ func (p *member) Letters(r io.Reader) (secagg.Reply, error) {
 	}
 	for {
 		l, err := secagg.ReadLetter(r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil && p.latest == phaseUnmask {

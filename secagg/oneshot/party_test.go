@@ -134,10 +134,10 @@ func (f *fails) Write(p []byte) (int, error) {
 func (f *fails) Read(p []byte) (int, error) { return f.Write(p) }
 
 func TestFailingCoinsAndDisksEndTheAttempt(t *testing.T) {
-	w, p, instruction := atUpload(t)
+	w, _, instruction := atUpload(t)
 	total := int(w.sum.Pieces().Total())
 	for _, after := range []int{0, int(w.sum.Pieces().Body), total - 1} {
-		_, p, _ = atUpload(t)
+		_, p, _ := atUpload(t)
 		_, err := p.Step(instruction)
 		require.NoError(t, err)
 		_, err = p.Seal(make([]uint32, 40), &fails{after})

@@ -349,7 +349,7 @@ func replayed(t *testing.T, scheme Scheme, c Config, f *Forger) {
 			reply, err := a.Parties[member].Step(told[phase.Name][member])
 			require.ErrorIs(t, err, f.Replayed, "phase %s of %s", phase.Name, id)
 			require.Equal(t, secagg.Reply{}, reply)
-			requireRejected(t, a.Control, member, said[phase.Name][member])
+			_ = requireRejected(t, a.Control, member, said[phase.Name][member])
 			return body
 		}
 		sums, err := a.Run()

@@ -180,7 +180,7 @@ func committeeReplay(t *testing.T, scheme Scheme, c Config, f CommitteeForger) {
 	later, _ := c.session(t, scheme, s.Roster.Len(), Shape{Words: 40, WordBits: 19, Round: secagg.RoundID{Job: "job", Round: 1, Attempt: 2}})
 	a := c.attempt(t, scheme, later, cohort, 64)
 	a.Instruction = func(phase secagg.Phase, party int, body []byte) []byte {
-		requireRejected(t, a.Control, party, said[phase.Name][party])
+		_ = requireRejected(t, a.Control, party, said[phase.Name][party])
 		old, n := told[phase.Name][party], len(a.Parties)
 		switch {
 		case party < n:

@@ -47,7 +47,7 @@ func controlContract(t *testing.T, scheme Scheme, c Config) {
 			require.False(t, fresh)
 			for k, other := range answers {
 				if k != i && (k < n) == (i < n) && !bytes.Equal(m, other) {
-					requireRejected(t, a.Control, i, other)
+					_ = requireRejected(t, a.Control, i, other)
 					break
 				}
 			}

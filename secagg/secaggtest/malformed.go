@@ -85,7 +85,7 @@ func malformedMessages(t *testing.T, scheme Scheme, c Config) {
 			// An unsigned answer, in a secret phase or to letters, may be damaged and still
 			// well-formed.
 			if phase.Kind != secagg.PhaseUnmask && !a.reads(member) && !bytes.Equal(bad, body) {
-				requireRejected(t, a.Control, member, bad)
+				_ = requireRejected(t, a.Control, member, bad)
 			}
 		}
 		return body
