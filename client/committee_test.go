@@ -151,6 +151,41 @@ func TestRosterUnderACommitteeIsHeldAgainstTheAuthorityThatTheClientPinned(t *te
 	require.NotEqual(t, want.Context, otherwise.Context, "the context binds the authority")
 }
 
+// asking is a scheme that asks its committee.
+type asking struct{ phased }
+
+func (asking) Announce(secagg.RoundID, secagg.Committee, int, secagg.DecryptorKeys, io.Reader) (secagg.Reply, error) {
+	return secagg.Reply{}, secagg.ErrDead
+}
+
+func (asking) NewCommitteeParty(secagg.Session, int, secagg.DecryptorKeys, []byte) (secagg.CommitteeParty, error) {
+	return nil, secagg.ErrDead
+}
+
+// A coordinator may name the pinned committee in a plan whose scheme has no use for it,
+// and fill the roster with clients of its own making.
+func TestInventedClientsAreRefusedUnlessTheSchemeAsksTheCommittee(t *testing.T) {
+	for name, c := range map[string]struct {
+		scheme secagg.ClientScheme
+		want   error
+	}{"scheme without a committee": {phased{}, client.ErrRoster}, "scheme with a committee": {asking{}, nil}} {
+		t.Run(name, func(t *testing.T) {
+			s, task, announced := announcing(t)
+			policy := policyOf("c0")
+			policy.Consent = client.Limits{Minimum: 1, TrustCoordinator: true, Committees: []secagg.Digest{task.Terms.Committee.Root()}}
+			policy.Schemes = []secagg.ClientScheme{c.scheme}
+			p, err := client.Accept(policy, task, bytes.NewReader(make([]byte, 32)))
+			require.NoError(t, err)
+			invented := secagg.Enrol(keyOf("another authority"), "c1", keyOf("c1").Public().(ed25519.PublicKey))
+			s.roster, err = secagg.NewRoster([]secagg.Identity{identityOf("c0"), invented, identityOf("c2")})
+			require.NoError(t, err)
+			s.announced = announced.Encode()
+			_, err = p.Envelope(s.envelope(s.id(), 1))
+			require.ErrorIs(t, err, c.want)
+		})
+	}
+}
+
 func TestAttemptFallsBackOnlyUnderTermsThatSaySo(t *testing.T) {
 	s := newScript(t, whole...)
 	task := *s.offers[0].Task

@@ -206,11 +206,14 @@ func (p *Participant) Envelope(env secagg.Envelope) (Effects, error) {
 // begin checks the roster and makes the scheme's party.
 func (p *Participant) begin(roster, announced []byte) error {
 	read := p.policy.Roster
+	_, asked := p.scheme.(secagg.CommitteeScheme)
 	switch {
 	case read != nil:
-	case p.task.Terms.Committee.Len() > 0:
+	case asked && p.task.Terms.Committee.Len() > 0:
 		// A quorum of the committee, on which everything else depends too, signs a
 		// context only after each member verified the roster against this authority.
+		// Under a scheme that does not ask the committee, nobody did: a plan may name one
+		// all the same.
 		read = secagg.DecodeRoster
 	default:
 		read = func(b []byte) (secagg.Roster, error) { return ReadRoster(b, p.policy.Authority) }

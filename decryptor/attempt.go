@@ -59,10 +59,17 @@ func (a *attempt) run(ctx context.Context, fx Effects) error {
 	if err == nil && !a.over {
 		a.goroutines.Go(func() { a.receive(ctx) })
 	}
+	_, turned := a.d.keys.watch(nil)
 	for err == nil && !a.over {
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
+		case <-turned:
+			// Whoever keeps an attempt going must not keep the keys of its epoch alive.
+			var kept bool
+			if kept, turned = a.d.keys.watch(a.p.policy.Keys.Epochs); !kept {
+				err = a.perform(ctx, a.p.Close("its epoch is over"))
+			}
 		case r := <-a.received:
 			err = a.envelope(ctx, r)
 		case b := <-a.post:

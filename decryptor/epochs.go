@@ -22,12 +22,13 @@ type keyring struct {
 
 	mu     sync.Mutex // owns the fields below
 	epochs []secagg.EpochSeed
-	began  time.Time // the newest epoch
+	began  time.Time     // the newest epoch
+	turned chan struct{} // closed when the next one begins
 }
 
 // openKeyring reads the epochs from the state and begins the first if there is none.
 func openKeyring(s State, life time.Duration, now func() time.Time) (*keyring, error) {
-	k := &keyring{state: s, life: life, now: now, coins: rand.Reader}
+	k := &keyring{state: s, life: life, now: now, coins: rand.Reader, turned: make(chan struct{})}
 	if err := k.load(); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,20 @@ func (k *keyring) turn() error {
 	defer k.mu.Unlock()
 	clear(k.epochs)
 	k.epochs, k.began = epochs, began
+	close(k.turned)
+	k.turned = make(chan struct{})
 	return nil
+}
+
+// watch reports whether a seed of some epochs is still there, and returns what is
+// closed when the next epoch begins.
+func (k *keyring) watch(epochs []secagg.EpochSeed) (kept bool, turned <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range epochs {
+		kept = kept || s.Number >= k.epochs[0].Number
+	}
+	return kept, k.turned
 }
 
 // retryTurn follows a turn that failed.

@@ -245,6 +245,22 @@ func TestEpochsTurnAndOldSeedsAreErased(t *testing.T) {
 	})
 }
 
+// A coordinator cannot keep the keys of an epoch alive by never ending an attempt.
+func TestAnAttemptEndsWithTheKeysOfItsEpoch(t *testing.T) {
+	for life, over := range map[time.Duration]bool{47 * time.Hour: false, 49 * time.Hour: true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCoordinator(t, line{"judge", 0}) // and no letter ever comes
+			c.offer("job")
+			s := newMemory()
+			_ = runFor(t, memberOf(t, c, s, "job"), life)
+			r, err := decodeRecord(s.records["job"])
+			require.NoError(t, err)
+			require.Equal(t, taskOf(t, "job").Round, r.round)
+			require.Equal(t, over, r.task == nil, "after %v", life)
+		})
+	}
+}
+
 // brittle is a State of which one Save fails, before its effect or after it.
 type brittle struct {
 	*memory

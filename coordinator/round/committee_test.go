@@ -116,3 +116,30 @@ func TestEachPartyPlaysItsOwnPart(t *testing.T) {
 	require.Nil(t, s.machine.Posted(address("d3"), 2))
 	require.Nil(t, s.machine.Posted(address("d3"), -1))
 }
+
+// Members that have judged every letter when uploads close are not waited for: what
+// they are asked then is nothing new, and no answer of theirs would end the phase.
+func TestAPhaseThatWaitsForNobodyIsOverAtOnce(t *testing.T) {
+	s := empanelled(t)
+	must := func(ev Event, err error) {
+		require.NoError(t, err)
+		_, err = s.step(ev)
+		require.NoError(t, err)
+	}
+	must(Announce{s.now, address("d3"), []byte("d3 is here")}, nil)
+	must(CheckIn{s.now, s.member("c").id}, nil)
+	for _, name := range []string{"d0", "d1", "d2", "d3", "a", "b", "d0", "d1", "d2", "d3"} {
+		must(s.reply(name))
+	}
+	s.now = s.machine.deadline
+	must(Tick{s.now}, nil) // without client c
+	require.Equal(t, "unmask", s.machine.Phase())
+	require.Equal(t, Unmasking, s.machine.State())
+	_, err := s.crash()
+	require.NoError(t, err)
+	require.Equal(t, "unmask", s.machine.Phase(), "a replay comes as far")
+	for _, name := range []string{"d0", "d1", "d2", "d3"} {
+		must(s.reply(name))
+	}
+	require.Equal(t, Adding, s.machine.State())
+}

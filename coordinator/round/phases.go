@@ -75,7 +75,8 @@ func (m *Machine) enterPhase() error {
 		}
 	}
 	m.fx.Notify = m.asked()
-	return nil
+	// A phase may wait for nobody: what it asks for was said before, or all have left.
+	return m.advanceWhenComplete()
 }
 
 // asked lists the parties that have an instruction to obey.

@@ -23,16 +23,20 @@ func corruptAmong(n, share int) int { return (n*share + million - 1) / million }
 // bucketSize is the largest of count buckets of n clients.
 func bucketSize(n, count int) int { return (n + count - 1) / count }
 
-// corruptInBucket returns c*: the most corrupt clients that are reckoned with in
-// one bucket of an honest client, when n clients of which f are corrupt are dealt
-// into count buckets. It is the least c with
+// corruptInBucket returns c*: the most corrupt clients that are reckoned with in a
+// bucket, when n clients of which f are corrupt are dealt into count buckets. It is
+// the least c with
 //
-//	count * 2^grindingBits * P[Hyp(n-1, f, size-1) > c] <= 2^-PrivacyBits
+//	count * 2^grindingBits * P[Hyp(n, f, size) > c] <= 2^-PrivacyBits
 //
-// where Hyp(n-1, f, size-1) is the number of corrupt ones among the others of that
-// bucket (DESIGN section 7). The comparison is exact, so that all parties agree.
+// where Hyp(n, f, size) is the number of corrupt ones in one bucket of that size: the
+// union bound over all buckets and attempts (DESIGN sections 6 and 7). It is not
+// enough to look at the bucket of one honest client, as a client does that reckons
+// for itself, P[Hyp(n-1, f, size-1) > c]: the nearer a bucket is to being all corrupt,
+// the fewer honest clients there are to find themselves in it. The comparison is
+// exact, so that all parties agree.
 func corruptInBucket(n, f, count int) int {
-	drawn, honest := bucketSize(n, count)-1, n-1-f
+	drawn, honest := bucketSize(n, count), n-f
 	x := min(f, drawn)
 	if x <= 0 || honest < 0 {
 		return max(x, 0)
@@ -40,7 +44,7 @@ func corruptInBucket(n, f, count int) int {
 	// P[Hyp = x] = term / all, with term = C(f, x) C(honest, drawn-x).
 	term := new(big.Int).Binomial(int64(f), int64(x))
 	term.Mul(term, new(big.Int).Binomial(int64(honest), int64(drawn-x)))
-	all := new(big.Int).Binomial(int64(n-1), int64(drawn))
+	all := new(big.Int).Binomial(int64(n), int64(drawn))
 	tail, scaled, factor := new(big.Int), new(big.Int), big.NewInt(int64(count))
 	for ; x > 0; x-- {
 		tail.Add(tail, term)

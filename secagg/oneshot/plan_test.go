@@ -94,7 +94,8 @@ func TestFiguresAreThoseOfAnAttempt(t *testing.T) {
 }
 
 // TestCorruptClientsInABucketFollowTheTail compares with the definition, in
-// fractions.
+// fractions: whichever bucket it is, there are more than c* corrupt clients in it with
+// probability at most 2^-43 over the number of buckets.
 func TestCorruptClientsInABucketFollowTheTail(t *testing.T) {
 	choose := func(a, b int) *big.Rat {
 		if b < 0 || b > a {
@@ -103,7 +104,7 @@ func TestCorruptClientsInABucketFollowTheTail(t *testing.T) {
 		return new(big.Rat).SetInt(new(big.Int).Binomial(int64(a), int64(b)))
 	}
 	slow := func(n, f, count int) int {
-		drawn := bucketSize(n, count) - 1
+		drawn := bucketSize(n, count)
 		bound := big.NewRat(1, 1)
 		for range PrivacyBits {
 			bound.Mul(bound, big.NewRat(1, 2))
@@ -111,8 +112,8 @@ func TestCorruptClientsInABucketFollowTheTail(t *testing.T) {
 		for c := 0; ; c++ {
 			tail := new(big.Rat)
 			for x := c + 1; x <= min(f, drawn); x++ {
-				p := new(big.Rat).Mul(choose(f, x), choose(n-1-f, drawn-x))
-				tail.Add(tail, p.Quo(p, choose(n-1, drawn)))
+				p := new(big.Rat).Mul(choose(f, x), choose(n-f, drawn-x))
+				tail.Add(tail, p.Quo(p, choose(n, drawn)))
 			}
 			tail.Mul(tail, big.NewRat(int64(8*count), 1))
 			if tail.Cmp(bound) <= 0 {
@@ -133,6 +134,7 @@ func TestCorruptClientsInABucketFollowTheTail(t *testing.T) {
 	require.Equal(t, 8, corruptInBucket(1000, 10, 62))
 	require.Equal(t, 10, corruptInBucket(1000, 10, 1), "one bucket holds everybody")
 	require.Equal(t, 0, corruptInBucket(1000, 0, 62))
+	require.Equal(t, 15, corruptInBucket(2400, 240, 150), "with 14, some bucket has one honest client with probability 2^-36")
 }
 
 func TestParametersSurviveTheirEncoding(t *testing.T) {

@@ -108,6 +108,9 @@ func begin(s secagg.Session) (*attempt, error) {
 	if s.Binding.Scheme != Name || s.Binding.Context() != s.Context || s.Binding.Roster != s.Roster.Root() {
 		return nil, secagg.ErrSession.At("binding of scheme %.40q", s.Binding.Scheme)
 	}
+	if s.Committee.Len() != 0 { // which a client might take for somebody that looks after it
+		return nil, secagg.ErrSession.At("a committee, which scheme pairwise does not have")
+	}
 	p, err := DecodeParameters(s.Binding.Parameters)
 	if err != nil {
 		return nil, err

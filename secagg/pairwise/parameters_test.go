@@ -66,6 +66,9 @@ func TestSessionOfAnotherBindingIsRefused(t *testing.T) {
 		"scheme":  func(s *secagg.Session) { s.Binding.Scheme = "plain"; s.Context = s.Binding.Context() },
 		"context": func(s *secagg.Session) { s.Context[0] ^= 1 },
 		"roster":  func(s *secagg.Session) { s.Binding.Roster[0] ^= 1; s.Context = s.Binding.Context() },
+		"committee": func(s *secagg.Session) {
+			s.Committee = secaggtest.NewCohort(t, 4, 1).WithCommittee(t, 4, 1).Committee
+		},
 	} {
 		s := good.Session
 		spoil(&s)

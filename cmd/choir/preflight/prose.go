@@ -126,7 +126,7 @@ func (f *Findings) trouble() string {
 		out = append(out, fmt.Sprintf("Up to %d of %d clients may vanish in mid-round.", g.MaxDropouts, g.Clients))
 	}
 	if o := f.Oneshot; o != nil {
-		out = append(out, fmt.Sprintf("Clients may vanish at any time; of a full cohort %d are sure to remain, even if corrupt members have %d left out. "+
+		out = append(out, fmt.Sprintf("Clients may vanish at any time; of a full cohort %d are sure to remain if no more than declared vanish, corrupt clients among them, even if corrupt members have %d left out. "+
 			"%s of %d may be absent.", o.Left, o.Evictions, plural(o.Members-o.Quorum, "member"), o.Members))
 	}
 	for _, x := range f.Failure {
