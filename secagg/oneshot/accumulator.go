@@ -54,13 +54,13 @@ func (a *accumulator) Check(piece int, p []byte) error {
 	return nil
 }
 
-// Add implements secagg.Accumulator.
+// Add implements secagg.Accumulator. It refuses what Check refuses.
 func (a *accumulator) Add(bucket, piece int, p []byte) error {
 	if bucket < 0 || bucket >= len(a.buckets) {
 		return secagg.ErrPiece.At("bucket %d", bucket)
 	}
-	if err := a.Check(piece, p); err != nil {
-		return err
+	if piece < 0 || piece >= a.attempt.pieces.Count {
+		return secagg.ErrPiece.At("piece %d", piece)
 	}
 	b := a.buckets[bucket]
 	if b.unmasked[piece] || int(b.added[piece]) >= a.attempt.clients() {

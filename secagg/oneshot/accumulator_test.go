@@ -67,6 +67,8 @@ func TestPiecesThatAreNoneAreRefused(t *testing.T) {
 	require.ErrorIs(t, w.sum.Add(0, 0, bytes.Repeat([]byte{255}, ps.Size)), secagg.ErrPiece)
 	require.ErrorIs(t, w.sum.Add(4, 0, good), secagg.ErrPiece)
 	require.ErrorIs(t, w.sum.Add(-1, 0, good), secagg.ErrPiece)
+	require.ErrorIs(t, w.sum.Add(0, ps.Count, good), secagg.ErrPiece)
+	require.ErrorIs(t, w.sum.Add(0, -1, good), secagg.ErrPiece)
 }
 
 func TestSnapshotsHoldAllBuckets(t *testing.T) {

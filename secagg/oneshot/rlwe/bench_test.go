@@ -171,7 +171,7 @@ func BenchmarkParts(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(p.N()), "ns/coefficient")
 		})
 	}
-	x, err := newExpander([32]byte{1}, p.N())
+	x, err := newExpander([32]byte{1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -38,19 +38,51 @@ func inField(src []byte, fold uint64) bool {
 	return over>>residueBits == 0
 }
 
-// addResidues adds the numbers of one limb to acc, without reduction.
-func addResidues(acc []uint64, src []byte) {
+// addResidues adds the numbers of one limb to acc, without reduction, and reports as
+// inField does whether all are below its prime.
+func addResidues(acc []uint64, src []byte, fold uint64) bool {
 	le := binary.LittleEndian
+	var over uint64
 	for len(acc) >= 8 && len(src) >= groupBytes {
-		a, b := (*[8]uint64)(acc), (*[groupBytes]byte)(src)
-		a[0] += le.Uint64(b[0:]) & residueMask
-		a[1] += le.Uint64(b[6:]) >> 5 & residueMask
-		a[2] += le.Uint64(b[13:]) >> 2 & residueMask
-		a[3] += le.Uint64(b[19:]) >> 7 & residueMask
-		a[4] += le.Uint64(b[26:]) >> 4 & residueMask
-		a[5] += le.Uint64(b[33:]) >> 1 & residueMask
-		a[6] += le.Uint64(b[39:]) >> 6 & residueMask
-		a[7] += le.Uint64(b[45:]) >> 11
+		to, b := (*[8]uint64)(acc), (*[groupBytes]byte)(src)
+		r := le.Uint64(b[0:]) & residueMask
+		over |= r + fold
+		to[0] += r
+		r = le.Uint64(b[6:]) >> 5 & residueMask
+		over |= r + fold
+		to[1] += r
+		r = le.Uint64(b[13:]) >> 2 & residueMask
+		over |= r + fold
+		to[2] += r
+		r = le.Uint64(b[19:]) >> 7 & residueMask
+		over |= r + fold
+		to[3] += r
+		r = le.Uint64(b[26:]) >> 4 & residueMask
+		over |= r + fold
+		to[4] += r
+		r = le.Uint64(b[33:]) >> 1 & residueMask
+		over |= r + fold
+		to[5] += r
+		r = le.Uint64(b[39:]) >> 6 & residueMask
+		over |= r + fold
+		to[6] += r
+		r = le.Uint64(b[45:]) >> 11
+		over |= r + fold
+		to[7] += r
 		acc, src = acc[8:], src[groupBytes:]
+	}
+	return over>>residueBits == 0
+}
+
+// subtractResidues undoes addResidues.
+func subtractResidues(acc []uint64, src []byte) {
+	negate(acc)
+	addResidues(acc, src, 0)
+	negate(acc)
+}
+
+func negate(row []uint64) {
+	for i, x := range row {
+		row[i] = -x
 	}
 }

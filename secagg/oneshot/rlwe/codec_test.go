@@ -31,7 +31,7 @@ func TestGroupsAreABitStream(t *testing.T) {
 		require.Equal(t, slowPack(r[:], 53, groupBytes), dst[:])
 		require.Equal(t, r, getGroup(dst[:]))
 		sum := [8]uint64{1, 2, 3, 4, 5, 6, 7, 8}
-		addResidues(sum[:], dst[:])
+		addResidues(sum[:], dst[:], 0)
 		for i := range sum {
 			require.Equal(t, r[i]+uint64(i)+1, sum[i])
 		}

@@ -10,7 +10,7 @@ import (
 // row comes from later parts of the keystream.
 func TestExpansionRejectsWordsThatAreNotBelowThePrime(t *testing.T) {
 	const n = 2048
-	x, err := newExpander(aContext, n)
+	x, err := newExpander(aContext)
 	require.NoError(t, err)
 	for _, q := range []uint64{1 << 52, 1<<52 + 12345, 1 << 49, 1<<53 - 1} {
 		got := make([]uint64, n)
@@ -26,7 +26,7 @@ func TestExpansionsOfDifferentPlacesDiffer(t *testing.T) {
 	const n = 2048
 	seen := make(map[uint64]bool)
 	for _, context := range [][32]byte{{}, {1}} {
-		x, err := newExpander(context, n)
+		x, err := newExpander(context)
 		require.NoError(t, err)
 		for _, chunk := range []int{0, 1, 1 << 20} {
 			for limb := range 2 {

@@ -73,21 +73,30 @@ func (s *sampler) sample(dst []int32, l *law, coins io.Reader) error {
 	return nil
 }
 
-// count sets each value of dst to the number of tails above its word u, those t with
-// a carry in t + (2^64 - 1 - u). Two words at a time fill the processor.
+// count sets each value of dst to the number of tails above its word, four at a time.
 func (l *law) count(dst []int32, words []byte) {
 	le := binary.LittleEndian
-	for len(dst) >= 2 && len(words) >= 16 {
-		u, v := ^le.Uint64(words), ^le.Uint64(words[8:])
-		var m, n uint64
-		for k := 0; k < len(l); k += 3 { // 51 entries
-			m, n = compare(l[k], u, v, m, n)
-			m, n = compare(l[k+1], u, v, m, n)
-			m, n = compare(l[k+2], u, v, m, n)
-		}
-		dst[0], dst[1] = int32(m), int32(n)
-		dst, words = dst[2:], words[16:]
+	for len(dst) >= 4 && len(words) >= 32 {
+		to, from := (*[4]int32)(dst), (*[32]byte)(words)
+		m, n, o, p := l.above(le.Uint64(from[:]), le.Uint64(from[8:]), le.Uint64(from[16:]), le.Uint64(from[24:]))
+		to[0], to[1], to[2], to[3] = int32(m), int32(n), int32(o), int32(p)
+		dst, words = dst[4:], words[32:]
 	}
+}
+
+// above counts the tails above each of four words, as many as fill the processor: of
+// those t there is a carry in t + (2^64 - 1 - u).
+func (l *law) above(u, v, w, x uint64) (m, n, o, p uint64) {
+	u, v, w, x = ^u, ^v, ^w, ^x
+	for k := 0; k < len(l); k += 3 { // 51 entries
+		m, n = compare(l[k], u, v, m, n)
+		o, p = compare(l[k], w, x, o, p)
+		m, n = compare(l[k+1], u, v, m, n)
+		o, p = compare(l[k+1], w, x, o, p)
+		m, n = compare(l[k+2], u, v, m, n)
+		o, p = compare(l[k+2], w, x, o, p)
+	}
+	return m, n, o, p
 }
 
 // compare adds to m and n the carries of tail + u and tail + v.

@@ -70,7 +70,7 @@ func TestGoldenExpansion(t *testing.T) {
 		{&setS, goldenContext, 0x01020304, 0, []uint64{0x10c74d4c2c4920, 0x121e3b10af3ecc, 0xc0062881cc2a2}, "be45019f50f84a8b94b46c94e23eb6512cc7b4519950be5245e6268cb2a93d29"},
 		{&setM, [32]byte{}, 1468403, 0, nil, "aaa970e916e1739bdfb0e39518bc74c19fb86fc5eba70a2730a7c00e738b4f89"}, // a word of this row is rejected
 	} {
-		x, err := newExpander(c.context, c.set.n)
+		x, err := newExpander(c.context)
 		require.NoError(t, err)
 		row := make([]uint64, c.set.n)
 		x.expand(row, c.set.primes[c.limb].q, c.chunk, c.limb)

@@ -11,9 +11,8 @@ import (
 type Opener struct {
 	p        Parameters
 	limbs    []limb
-	key      [][]uint64 // the sum of the secrets over N, transformed, a limb each; nil once erased
-	bound    uint64     // of the noise
-	garner   root       // q0^-1 mod q1
+	key      [][]uint64 // the sum of the secrets, transformed, a limb each; nil once erased
+	garner   garner
 	expander *expander
 
 	rows [][]uint64
@@ -32,19 +31,20 @@ func NewOpener(p Parameters, context [32]byte, secretSum []int32, members int) (
 	if !bounded(secretSum, secretBound*members) {
 		return nil, ErrKey.At("a value is beyond %d for %d members", secretBound*members, members)
 	}
-	x, err := newExpander(context, p.N())
+	x, err := newExpander(context)
 	if err != nil {
 		return nil, err
 	}
-	o := &Opener{p: p, limbs: p.set.limbs(), bound: uint64(errorBound * members), expander: x, a: make([]uint64, p.N())}
+	o := &Opener{p: p, limbs: p.set.limbs(), expander: x, a: make([]uint64, p.N())}
 	for i := range o.limbs {
 		o.rows = append(o.rows, make([]uint64, p.N()))
 		o.key = append(o.key, make([]uint64, p.N()))
-		o.limbs[i].key(o.key[i], secretSum, o.limbs[i].nInv.w)
+		o.limbs[i].key(o.key[i], secretSum)
 	}
+	first, last := &o.limbs[0], &o.limbs[len(o.limbs)-1]
+	o.garner = garner{q0: first.q, q1: last.q, fold: first.fold, half: 1 << (p.kappa - 1), bound: uint64(errorBound * members)}
 	if len(o.limbs) == 2 {
-		q := o.limbs[1].q
-		o.garner = o.limbs[1].root(ring.ModExp(o.limbs[0].q%q, q-2, q))
+		o.garner.inverse = last.root(ring.ModExp(first.q%last.q, last.q-2, last.q))
 	}
 	return o, nil
 }
@@ -93,55 +93,96 @@ func (o *Opener) Erase() {
 	o.key = nil
 }
 
-// decrypt writes (sum - a*key)/N to dst, below 4q; key is divided by N already.
+// decrypt writes sum - a*key to dst, below 4q.
 func (l *limb) decrypt(dst, sum, a, key []uint64) {
+	q, qInv := l.q, l.qInv
+	sum, a, key = sum[:len(dst)], a[:len(dst)], key[:len(dst)]
 	for i := range dst {
-		dst[i] = l.nInv.times(sum[i], l.q) + 2*l.q - ring.MRedLazy(a[i], key[i], l.q, l.qInv)
+		dst[i] = l.foldOnce(sum[i]) + 2*q - ring.MRedLazy(a[i], key[i], q, qInv)
 	}
 }
 
-// decode reads v = noise + 2^kappa * pack(sums), which is below Q/2 and not far
-// below 0, from its residues, and reports whether noise and sums are in bounds.
+// decode reads the words and reports whether noise and sums are in bounds.
 func (o *Opener) decode(out []uint32) bool {
 	slots, width, kappa := o.p.slots, uint(o.p.width)&63, uint(o.p.kappa)&63
-	rest := (64 - width) & 63
-	half, mask := uint64(1)<<(kappa-1), uint64(1)<<width-1
-	l, wide := &o.limbs[len(o.limbs)-1], len(o.limbs) == 2
 	x, y := o.rows[0], o.rows[len(o.rows)-1]
-	y = y[:len(x)]
 	var wrong, over uint64
+	full := 0
+	if len(o.rows) == 2 && slots == 3 { // the common case
+		full = len(out) / 3
+		wrong, over = o.decodeThrees(out[:3*full], x[:full], y[:full])
+		out = out[3*full:]
+	}
+	x, y = x[full:], y[full:]
+	rest, mask := (64-width)&63, uint64(1)<<width-1
+	g := o.garner
 	for j := range x {
-		// Garner: v = lo + q0 * ((y - lo) / q0 mod q1), with the noise moved to [0, 2^kappa).
-		hi, lo := uint64(0), o.limbs[0].reduce(x[j]+half)
-		if wide {
-			d := o.garner.times(y[j]+half+2*l.q-lo, l.q) - l.q // q0 < 2 q1
-			d += l.q & -(d >> 63)
-			ph, pl := bits.Mul64(o.limbs[0].q, d)
-			var carry uint64
-			lo, carry = bits.Add64(lo, pl, 0)
-			hi = ph + carry
+		hi, lo := uint64(0), g.first(x[j])
+		if len(o.rows) == 2 {
+			hi, lo = g.both(lo, y[j])
 		}
-		noise := lo&(1<<kappa-1) - half + o.bound // 0 to 2*bound if honest
-		wrong |= 2*o.bound - noise | noise
+		wrong |= g.noisy(lo)
 		lo, hi = lo>>kappa|hi<<((64-kappa)&63), hi>>kappa
-
-		group := out[:min(slots, len(out))]
-		out = out[len(group):]
-		if len(group) == 3 && slots == 3 { // the common case, without the loops
-			next := lo>>width | hi<<rest
-			last := next>>width | hi>>width<<rest
-			group[0], group[1], group[2] = uint32(lo&mask), uint32(next&mask), uint32(last&mask)
-			lo, hi = last>>width|hi>>width>>width<<rest, hi>>width>>width>>width
-		} else {
-			for k := range group {
-				group[k] = uint32(lo & mask)
-				lo, hi = lo>>width|hi<<rest, hi>>width
+		for range slots {
+			if len(out) > 0 {
+				out[0], out = uint32(lo&mask), out[1:]
 			}
-			for range slots - len(group) {
-				lo, hi = lo>>width|hi<<rest, hi>>width
-			}
+			lo, hi = lo>>width|hi<<rest, hi>>width
 		}
 		over |= lo | hi
 	}
 	return wrong>>63 == 0 && over == 0
+}
+
+// decodeThrees is decode of two limbs and coefficients of three words, of 21 to 28
+// bits: the second and the third lie within 64 bits.
+func (o *Opener) decodeThrees(out []uint32, x, y []uint64) (wrong, over uint64) {
+	width, kappa := uint(o.p.width)&63, uint(o.p.kappa)&63
+	second, mask := (kappa+width)&63, uint32(1)<<(width&31)-1
+	g := o.garner
+	y = y[:len(x)]
+	for j, r := range x {
+		hi, lo := g.both(g.first(r), y[j])
+		wrong |= g.noisy(lo)
+		if len(out) < 3 {
+			break
+		}
+		to := (*[3]uint32)(out)
+		out = out[3:]
+		top := lo>>second | hi<<((64-second)&63)
+		to[0], to[1], to[2] = uint32(lo>>kappa)&mask, uint32(top)&mask, uint32(top>>width)&mask
+		over |= top>>width>>width | hi>>second
+	}
+	return wrong, over
+}
+
+// garner reads v = noise + 2^kappa * pack(sums), which is below Q/2 and not far below
+// 0, from its residues, the noise moved to [0, 2^kappa).
+type garner struct {
+	q0, q1, fold uint64
+	inverse      root   // q0^-1 mod q1
+	half         uint64 // 2^(kappa-1)
+	bound        uint64 // of the noise
+}
+
+// first is v mod q0, which is all of it if there is one limb.
+func (g *garner) first(x uint64) uint64 {
+	x += g.half
+	x = x&residueMask + x>>residueBits*g.fold - g.q0
+	return x + g.q0&-(x>>63)
+}
+
+// both is v = lo + q0 * ((y - lo) / q0 mod q1).
+func (g *garner) both(lo, y uint64) (hi, low uint64) {
+	d := g.inverse.times(y+g.half+2*g.q1-lo, g.q1) - g.q1 // q0 < 2 q1
+	d += g.q1 & -(d >> 63)
+	hi, low = bits.Mul64(g.q0, d)
+	low, carry := bits.Add64(low, lo, 0)
+	return hi + carry, low
+}
+
+// noisy has bit 63 set if the noise of v is beyond the bound.
+func (g *garner) noisy(lo uint64) uint64 {
+	noise := lo&(2*g.half-1) - g.half + g.bound // 0 to 2*bound if honest
+	return 2*g.bound - noise | noise
 }

@@ -42,10 +42,12 @@ type limb struct {
 	q, qInv uint64 // qInv*q = 1 mod 2^64
 	fold    uint64 // 2^53 - q
 	mont    uint64 // 2^128 mod q: MRed(x, mont) = x * 2^64 mod q
-	nInv    root   // N^-1
 	n       int
-	// psi^j and psi^-j, at the place whose binary digits are those of j reversed.
-	forward, backward []root
+	// The nodes of the transforms; see transform.go. Of backward the first one, and
+	// its children if they share its pass, are divided by N.
+	forward, backward []roots
+	nInv              root // N^-1
+	last              root // that of the first node of backward, not divided
 }
 
 func makeLimbs(n int, primes []prime) []limb {
@@ -58,18 +60,31 @@ func makeLimbs(n int, primes []prime) []limb {
 
 func makeLimb(n int, p prime) limb {
 	barrett := ring.BRedConstant(p.q)
-	l := limb{q: p.q, qInv: ring.MRedConstant(p.q), fold: 1<<residueBits - p.q, n: n,
-		forward: make([]root, n), backward: make([]root, n)}
+	l := limb{q: p.q, qInv: ring.MRedConstant(p.q), fold: 1<<residueBits - p.q, n: n}
 	l.mont = ring.MForm(ring.MForm(1, p.q, barrett), p.q, barrett)
 	l.nInv = l.root(ring.ModExp(uint64(n), p.q-2, p.q))
-	psiInv := ring.ModExp(p.psi, p.q-2, p.q)
-	shift := 64 - bits.Len(uint(n-1))
-	for j, f, b := 0, uint64(1), uint64(1); j < n; j++ {
-		at := bits.Reverse64(uint64(j)) >> shift
-		l.forward[at], l.backward[at] = l.root(f), l.root(b)
-		f, b = ring.BRed(f, p.psi, p.q, barrett), ring.BRed(b, psiInv, p.q, barrett)
-	}
+	l.forward = l.nodes(p.psi)
+	l.backward = l.nodes(ring.ModExp(p.psi, p.q-2, p.q))
+	divided := func(r root) root { return l.root(ring.BRed(r.w, l.nInv.w, p.q, barrett)) }
+	first := &l.backward[1]
+	l.last = first.self
+	*first = roots{divided(first.self), divided(first.left), divided(first.right)}
 	return l
+}
+
+// nodes are the powers of psi: that of node k has the binary digits of k reversed.
+func (l *limb) nodes(psi uint64) []roots {
+	powers, shift := make([]root, l.n), 64-bits.Len(uint(l.n-1))
+	barrett := ring.BRedConstant(l.q)
+	for j, w := 0, uint64(1); j < l.n; j++ {
+		powers[bits.Reverse64(uint64(j))>>shift] = l.root(w)
+		w = ring.BRed(w, psi, l.q, barrett)
+	}
+	out := make([]roots, l.n/2)
+	for k := range out {
+		out[k] = roots{powers[k], powers[2*k], powers[2*k+1]}
+	}
+	return out
 }
 
 // reduce brings any x to [0, q), without branches.
@@ -78,16 +93,14 @@ func (l *limb) reduce(x uint64) uint64 {
 	return x + l.q&-(x>>63)
 }
 
-// key writes to dst the NTT of small signed values times a factor, times 2^64 mod q:
-// an operand of [ring.MRedLazy]. Each |value| is below q.
-func (l *limb) key(dst []uint64, values []int32, factor uint64) {
+// key writes to dst the NTT of small signed values, times 2^64 mod q: an operand of
+// [ring.MRedLazy]. Each |value| is below q.
+func (l *limb) key(dst []uint64, values []int32) {
 	for i, v := range values {
 		dst[i] = l.q + uint64(int64(v))
 	}
 	l.transform(dst)
-	factor = ring.MRed(factor, l.mont, l.q, l.qInv)
-	factor = ring.MRed(factor, l.mont, l.q, l.qInv)
 	for i, x := range dst {
-		dst[i] = l.reduce(ring.MRedLazy(x, factor, l.q, l.qInv))
+		dst[i] = l.reduce(ring.MRedLazy(x, l.mont, l.q, l.qInv))
 	}
 }

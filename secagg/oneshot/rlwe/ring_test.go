@@ -73,7 +73,7 @@ func TestTransformsAreThoseOfLattigo(t *testing.T) {
 
 				l.invert(got)
 				for j := range got {
-					got[j] = l.reduce(l.nInv.times(got[j], l.q))
+					got[j] = l.reduce(got[j])
 				}
 				require.Equal(t, row, got)
 				sub.INTT(want, want)
@@ -142,14 +142,68 @@ func TestJoinIsTheSumModuloThePrime(t *testing.T) {
 	})
 }
 
+// packings are the widest and the narrowest words of three to a coefficient, for few
+// and for many clients, and others.
+func packings(t *testing.T) []Parameters {
+	var out []Parameters
+	for _, l := range []Literal{
+		{"M", 1000, 3 * 4096, 28}, {"M", 1000, 3 * 4096, 22}, {"M", MaxClients, 3 * 4096, 27}, {"M", MaxClients, 3 * 4096, 21},
+		{"M", 1000, 10 * 4096, 8}, {"S", 1000, 2 * 2048, 16}, {"S", 1000, 3 * 2048, 11},
+	} {
+		out = append(out, mustCheck(t, l))
+		require.Equal(t, 1, out[len(out)-1].Chunks())
+	}
+	return out
+}
+
+func TestEncodeIsThePackedWordsAndTheError(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 1))
+	for _, p := range packings(t) {
+		s, err := NewSealer(p, aContext, make([]int32, p.N()), coinsOf(1))
+		require.NoError(t, err)
+		words := make([]uint32, p.Words()-1) // the last coefficient lacks a word
+		for i := range words {
+			words[i] = uint32(1<<p.Width() - 1 - rng.Uint64N(1<<p.Width())>>rng.IntN(40))
+		}
+		for j := range s.errors {
+			s.errors[j] = rng.Int32N(2*errorBound+1) - errorBound
+		}
+		s.encode(words)
+		for j, e := range s.errors {
+			v := big.NewInt(int64(e))
+			for k := range p.Slots() {
+				if i := j*p.Slots() + k; i < len(words) {
+					x := new(big.Int).SetUint64(uint64(words[i]))
+					v.Add(v, x.Lsh(x, uint(p.Kappa()+k*p.Width())))
+				}
+			}
+			for i, prime := range p.set.primes {
+				require.Less(t, s.rows[i][j], 4*prime.q)
+				require.Equal(t, slowResidues([]*big.Int{v}, prime.q)[0], s.rows[i][j]%prime.q)
+			}
+		}
+	}
+}
+
+// What the last pass of the inverse takes leaves it room, whatever comes.
+func TestInverseBlocksStayWithinTheirRoom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 1))
+	eachLimb(func(s *set, _ prime, l *limb) {
+		row := make([]uint64, 1024)
+		for i := range row {
+			row[i] = 4*l.q - 1 - rng.Uint64N(2)
+		}
+		l.invertBlock((*[1024]uint64)(row), s.n/1024)
+		for _, x := range row {
+			require.Less(t, x, room/2*l.q)
+		}
+	})
+}
+
 // Garner against big integers, over the whole of Z_Q and at its edges.
 func TestDecodeIsTheChineseRemainder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 1))
-	for _, p := range []Parameters{
-		mustCheck(t, Literal{Set: "M", Clients: 1000, Words: 3 * 4096, WordBits: 28}),
-		mustCheck(t, Literal{Set: "M", Clients: 1000, Words: 10 * 4096, WordBits: 8}),
-		mustCheck(t, Literal{Set: "S", Clients: 1000, Words: 2 * 2048, WordBits: 16}),
-	} {
+	for _, p := range packings(t) {
 		o, err := NewOpener(p, aContext, make([]int32, p.N()), 1000)
 		require.NoError(t, err)
 		for _, high := range []int{0, 0, 0, 1, 2} { // honest, then beyond the slots

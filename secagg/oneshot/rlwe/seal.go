@@ -33,7 +33,7 @@ func NewSealer(p Parameters, context [32]byte, secret []int32, coins io.Reader) 
 	if p.set == nil || len(secret) != p.N() || !bounded(secret, secretBound) {
 		return nil, ErrArgument.At("secret of %d values for a sealer of %d", len(secret), p.N())
 	}
-	x, err := newExpander(context, p.N())
+	x, err := newExpander(context)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func NewSealer(p Parameters, context [32]byte, secret []int32, coins io.Reader) 
 	for i := range s.limbs {
 		s.rows = append(s.rows, make([]uint64, p.N()))
 		s.key = append(s.key, make([]uint64, p.N()))
-		s.limbs[i].key(s.key[i], secret, 1)
+		s.limbs[i].key(s.key[i], secret)
 	}
 	return s, nil
 }
@@ -116,25 +116,46 @@ func (s *Sealer) encode(words []uint32) {
 	rest := (64 - width) & 63
 	split := (residueBits - kappa) & 63 // bits of the packed words that stay below 2^53
 	first, last := &s.limbs[0], &s.limbs[len(s.limbs)-1]
-	x, y := s.rows[0][:len(s.errors)], s.rows[len(s.rows)-1][:len(s.errors)]
-	for j, e := range s.errors {
+	x, y, errors := s.rows[0], s.rows[len(s.rows)-1], s.errors
+	if len(s.rows) == 2 && slots == 3 { // the common case
+		full := len(words) / 3
+		s.encodeThrees(x[:full], y[:full], errors[:full], words[:3*full])
+		x, y, errors, words = x[full:], y[full:], errors[full:], words[3*full:]
+	}
+	x, y = x[:len(errors)], y[:len(errors)]
+	for j, e := range errors {
 		group := words[:min(slots, len(words))]
 		words = words[len(group):]
 		var hi, lo uint64
-		switch len(group) {
-		case 3: // the common case, without the loop
-			hi = uint64(group[1]) | uint64(group[2])<<width
-			lo, hi = uint64(group[0])|hi<<width, hi>>rest
-		default:
-			for k := len(group) - 1; k >= 0; k-- {
-				hi = hi<<width | lo>>rest
-				lo = lo<<width | uint64(group[k])
-			}
+		for k := len(group) - 1; k >= 0; k-- {
+			hi = hi<<width | lo>>rest
+			lo = lo<<width | uint64(group[k])
 		}
 		low := lo&(1<<split-1)<<kappa + uint64(int64(e))
 		high := lo>>split | hi<<((64-split)&63)
 		y[j] = last.join(low, high)
 		x[j] = first.join(low, high) // the same again if there is one limb
+	}
+}
+
+// encodeThrees is encode of two limbs and coefficients of three words, of 21 to 28
+// bits: the third has no bit below 2^53.
+func (s *Sealer) encodeThrees(x, y []uint64, errors []int32, words []uint32) {
+	width, kappa := uint(s.p.width)&63, uint(s.p.kappa)&63
+	split := (residueBits - kappa) & 63
+	above := (2*width - split) & 63
+	first, last := &s.limbs[0], &s.limbs[1]
+	x, y = x[:len(errors)], y[:len(errors)]
+	for j, e := range errors {
+		if len(words) < 3 {
+			return
+		}
+		group := (*[3]uint32)(words)
+		words = words[3:]
+		pair := uint64(group[0]) | uint64(group[1])<<width
+		low := pair<<kappa&residueMask + uint64(int64(e))
+		high := pair>>split | uint64(group[2])<<above
+		x[j], y[j] = first.join(low, high), last.join(low, high)
 	}
 }
 

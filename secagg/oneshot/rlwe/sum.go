@@ -32,26 +32,24 @@ func NewSum(p Parameters) *Sum {
 // written again give the same bytes. It does not touch the sum, and may run
 // concurrently with everything.
 func (s *Sum) Check(chunk int, piece []byte) error {
-	if chunk < 0 || chunk >= len(s.terms) {
-		return ErrPiece.At("chunk %d of %d", chunk, len(s.terms))
-	}
-	if len(piece) != s.p.ChunkBytes() {
-		return ErrPiece.At("chunk %d: %d bytes, of %d", chunk, len(piece), s.p.ChunkBytes())
+	if err := s.fits(chunk, piece); err != nil {
+		return err
 	}
 	size := s.p.limbBytes()
 	for i := range s.limbs {
 		if !inField(piece[i*size:(i+1)*size], s.limbs[i].fold) {
-			return ErrPiece.At("chunk %d: a residue is not below prime %d", chunk, i)
+			return notBelow(chunk, i)
 		}
 	}
 	return nil
 }
 
-// Add adds a piece that Check accepted: it looks at its length only. Calls on
-// different chunks may run concurrently, on one chunk not.
+// Add adds a piece. It refuses with [ErrPiece] what Check refuses, and the sum is
+// then as it was: a piece is read once, to be checked and added. Calls on different
+// chunks may run concurrently, on one chunk not.
 func (s *Sum) Add(chunk int, piece []byte) error {
-	if chunk < 0 || chunk >= len(s.terms) || len(piece) != s.p.ChunkBytes() {
-		return ErrPiece.At("chunk %d of %d: %d bytes, of %d", chunk, len(s.terms), len(piece), s.p.ChunkBytes())
+	if err := s.fits(chunk, piece); err != nil {
+		return err
 	}
 	row := s.chunk(chunk)
 	if s.terms[chunk] >= maxTerms {
@@ -60,10 +58,30 @@ func (s *Sum) Add(chunk int, piece []byte) error {
 	}
 	n, size := s.p.N(), s.p.limbBytes()
 	for i := range s.limbs {
-		addResidues(row[i*n:(i+1)*n], piece[i*size:(i+1)*size])
+		if !addResidues(row[i*n:(i+1)*n], piece[i*size:(i+1)*size], s.limbs[i].fold) {
+			for k := range i + 1 {
+				subtractResidues(row[k*n:(k+1)*n], piece[k*size:(k+1)*size])
+			}
+			return notBelow(chunk, i)
+		}
 	}
 	s.terms[chunk]++
 	return nil
+}
+
+// fits refuses chunks that do not exist and pieces of another length.
+func (s *Sum) fits(chunk int, piece []byte) error {
+	if chunk < 0 || chunk >= len(s.terms) {
+		return ErrPiece.At("chunk %d of %d", chunk, len(s.terms))
+	}
+	if len(piece) != s.p.ChunkBytes() {
+		return ErrPiece.At("chunk %d: %d bytes, of %d", chunk, len(piece), s.p.ChunkBytes())
+	}
+	return nil
+}
+
+func notBelow(chunk, limb int) error {
+	return ErrPiece.At("chunk %d: a residue is not below prime %d", chunk, limb)
 }
 
 func (s *Sum) chunk(chunk int) []uint64 {
@@ -103,16 +121,13 @@ func (s *Sum) Snapshot(w io.Writer) error {
 	return nil
 }
 
-// Merge adds a snapshot: it reads Bytes() bytes, no more, and checks them as
-// Check does. Bytes that end early or are not a snapshot are an [ErrSnapshot];
+// Merge adds a snapshot: it reads Bytes() bytes, no more, and refuses what
+// Add refuses. Bytes that end early or are not a snapshot are an [ErrSnapshot];
 // part of them was then added, and so the sum refuses to be written or opened.
 func (s *Sum) Merge(r io.Reader) error {
 	piece := make([]byte, s.p.ChunkBytes())
 	for chunk := range s.terms {
 		_, err := io.ReadFull(r, piece)
-		if err == nil {
-			err = s.Check(chunk, piece)
-		}
 		if err == nil {
 			err = s.Add(chunk, piece)
 		}

@@ -122,6 +122,26 @@ func TestSnapshotTellsOfAFailingWriter(t *testing.T) {
 	require.ErrorIs(t, err, errBroken)
 }
 
+// One residue is changed, in the first or the last group of either limb.
+func TestARefusedPieceLeavesTheSumAsItWas(t *testing.T) {
+	for _, p := range []Parameters{small(t), smallM(t)} {
+		m := randomMembers(t, p, aContext, 1, rand.New(rand.NewPCG(4, 1)))[0]
+		var before, after bytes.Buffer
+		sum := NewSum(p)
+		addVector(t, sum, m.vector)
+		require.NoError(t, sum.Snapshot(&before))
+		for i, q := range p.set.primes {
+			for _, at := range []int{0, p.limbBytes() - groupBytes} {
+				piece := append([]byte(nil), pieceOf(p, m.vector, 1)...)
+				putGroup((*[groupBytes]byte)(piece[i*p.limbBytes()+at:]), &[8]uint64{1, 2, 3, 4, 5, 6, 7, q.q})
+				require.ErrorIs(t, sum.Add(1, piece), ErrPiece)
+			}
+		}
+		require.NoError(t, sum.Snapshot(&after))
+		require.Equal(t, before.Bytes(), after.Bytes())
+	}
+}
+
 func TestPiecesOfAnotherShapeAreRefused(t *testing.T) {
 	p := small(t)
 	sum, size := NewSum(p), p.ChunkBytes()
