@@ -15,13 +15,13 @@ import (
 
 // Refusals of Create, Open and a State.
 var (
-	ErrOpen    = fault.New(fault.Usage, "decryptor/filestate/open", "state directory is refused", "give the committee member a directory of its own that only its user can read (chmod 700)")
-	ErrMissing = fault.New(fault.Usage, "decryptor/filestate/missing", "state directory is not there or not whole", "restore it as it was last; if it is lost, join the committee with a new key (choir decryptor init)")
-	ErrExists  = fault.New(fault.Conflict, "decryptor/filestate/exists", "there is a state already", "use it, or choose another directory for a new member")
-	ErrInUse   = fault.New(fault.Conflict, "decryptor/filestate/in-use", "state directory is in use", "stop the other process")
-	ErrKey     = fault.New(fault.Usage, "decryptor/filestate/key", "key does not open the state", "give the key that the state was made with")
-	ErrName    = fault.New(fault.Invalid, "decryptor/filestate/name", "not the name of a record", "")
-	ErrSize    = fault.New(fault.Invalid, "decryptor/filestate/size", "longer than any record", "")
+	ErrOpen    = fault.New(fault.Usage, "decryptor-filestate/open", "state directory is refused", "give the committee member a directory of its own that only its user can read (chmod 700)")
+	ErrMissing = fault.New(fault.Usage, "decryptor-filestate/missing", "state directory is not there or not whole", "restore it as it was last; if it is lost, join the committee with a new key (choir decryptor init)")
+	ErrExists  = fault.New(fault.Conflict, "decryptor-filestate/exists", "there is a state already", "use it, or choose another directory for a new member")
+	ErrInUse   = fault.New(fault.Conflict, "decryptor-filestate/in-use", "state directory is in use", "stop the other process")
+	ErrKey     = fault.New(fault.Usage, "decryptor-filestate/key", "key does not open the state", "give the key that the state was made with")
+	ErrName    = fault.New(fault.Invalid, "decryptor-filestate/name", "not the name of a record", "")
+	ErrSize    = fault.New(fault.Invalid, "decryptor-filestate/size", "longer than any record", "")
 )
 
 const (

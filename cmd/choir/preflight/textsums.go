@@ -37,7 +37,7 @@ func (o *Oneshot) write(section func(string), row func(string, string, ...any), 
 	row("set", "%s: ring of degree %d, %d bits of noise (kappa), %d words in a coefficient (slots)", o.Set, o.Degree, o.Kappa, o.Slots)
 	row("upload", "%s of ciphertext, %d letters of %s", Size(o.Body), o.Members, Size(int64(o.LetterSize)))
 	row("corrupt f", "%d of %d clients at most", o.CorruptClients, f.Rounds.Invited)
-	row("evictions c*f", "%s may be left out at the word of corrupt members; of a full cohort %d are sure to remain if no more than declared vanish, corrupt ones among them", plural(o.Evictions, "honest client"), o.Left)
+	row("evictions c*f", "%s may be left out at the word of corrupt members; of a full cohort %d remain if no more vanish than declared", plural(o.Evictions, "honest client"), o.Left)
 	row("honest h", "at least %d honest clients in each opened sum, %d corrupt ones reckoned with%s", o.Honest, o.InBucket, o.certainty(f))
 }
 
