@@ -76,10 +76,10 @@ mutants:
 	go run ./internal/mutants
 
 # Tests that start processes start plain binaries: the detector would see nothing of
-# them. Schemes are machines that one goroutine drives; of theirs only what adds and
-# opens sums is used by several.
+# them. Noise and accountants have no goroutines. Schemes are machines that one goroutine
+# drives; of theirs only what adds and opens sums is used by several.
 race:
-	go test -race -timeout=20m $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)')
+	go test -race -timeout=20m $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)|/dp(/|$$)')
 	go test -race -run 'Parallel|Accumul|Snapshot|Pieces|Workers' ./secagg/oneshot/... ./secagg/pairwise/...
 
 fuzz:

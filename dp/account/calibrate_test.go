@@ -1,0 +1,92 @@
+package account
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/dp"
+)
+
+// dp_accounting's calibrations [ran], tolerance of its root finder 1e-6; row 27 of
+// pld/accountant_test.
+func TestCalibrationMatchesTheAnchor(t *testing.T) {
+	for _, g := range []struct {
+		q              float64
+		steps          int64
+		epsilon, delta float64
+		rdp, pld       float64
+	}{
+		{.04, 2000, 8, 1e-5, 1.35623958, 1.28996901},
+		{.01, 1000, 2, 1e-5, 1.02228983, 0.95910329},
+		{.01, 1e4, 8, 1e-5, 0.91688122, 0.88253022},
+		{1. / 34, 1500, 10, 1. / 3400, 0.83312208, 0.79128765},
+	} {
+		plan := func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(t, g.q, z, g.steps)}, nil }
+		z, err := Noise(g.epsilon, g.delta, ByRDP, plan)
+		require.NoError(t, err)
+		require.LessOrEqual(t, z, g.rdp+3e-6)
+		require.InDelta(t, g.rdp, z, 3e-3, "the anchor overcounts between whole orders")
+		e, err := ByRDP([]dp.Event{gaussian(t, g.q, z, g.steps)}, g.delta)
+		require.NoError(t, err)
+		require.LessOrEqual(t, e, g.epsilon, "the safe side")
+		z, err = Noise(g.epsilon, g.delta, ByPLD(1e-4), plan)
+		require.NoError(t, err)
+		t.Log(z, g.pld)
+		require.InDelta(t, g.pld, z, 5e-6)
+	}
+	z, err := Noise(1, 1e-5, ByPLD(1e-4), func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(t, .01, z, 1)}, nil })
+	require.NoError(t, err)
+	require.InDelta(t, 0.67379294682, z, 2e-6)
+	z, err = Noise(1, 1e-5, ByPLD(1e-4), func(sigma float64) ([]dp.Event, error) {
+		return []dp.Event{gaussian(t, .001, sigma/6, 25)}, nil
+	})
+	require.NoError(t, err)
+	require.InDelta(t, 3.20956502598, z, 1e-5)
+}
+
+func TestMostRoundsStayWithinTheTarget(t *testing.T) {
+	plan := func(n int64) ([]dp.Event, error) { return []dp.Event{gaussian(t, .01, 1, n)}, nil }
+	n, err := Most(1e6, 2, 1e-5, ByRDP, plan)
+	require.NoError(t, err)
+	for k, ok := range map[int64]bool{n: true, n + 1: false} {
+		e, err := ByRDP([]dp.Event{gaussian(t, .01, 1, k)}, 1e-5)
+		require.NoError(t, err)
+		require.Equal(t, ok, e <= 2)
+	}
+	n, err = Most(7, 2, 1e-5, ByRDP, plan)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, n)
+	_, err = Most(7, 1e-3, 1e-5, ByRDP, plan)
+	require.ErrorIs(t, err, ErrNoSolution)
+}
+
+func TestFiltersStopAtTheBudget(t *testing.T) {
+	e := gaussian(t, 1, 10, 1)
+	rdp, err := NewRDPFilter(dp.ZeroOut, 5.4, 4.7286, 1e-5)
+	require.NoError(t, err)
+	zcdp, err := NewZCDPFilter(dp.ZeroOut, 4.73, 1e-5)
+	require.NoError(t, err)
+	gdp, err := NewGDPFilter(dp.ZeroOut, 4.3772, 1e-5)
+	require.NoError(t, err)
+	for _, f := range []*Filter{rdp, zcdp, gdp} {
+		for range 100 {
+			require.NoError(t, f.Charge(e))
+		}
+		require.ErrorIs(t, f.Charge(e), ErrBudget, "row 24: 100 of noise 10 are as one of noise 1")
+		require.Less(t, f.Left(), .01)
+		s := e.Spec()
+		s.Relation = dp.AddRemove
+		require.ErrorIs(t, f.Charge(event(t, s)), dp.ErrMixed)
+		require.ErrorIs(t, f.Charge(dp.Event{}), dp.ErrEvent)
+	}
+}
+
+func TestFilterDoesNotLoseSmallSpends(t *testing.T) {
+	f, err := NewGDPFilter(dp.ZeroOut, 1, 1e-5)
+	require.NoError(t, err)
+	require.NoError(t, f.Charge(gaussian(t, 1, 5, 1)))
+	before := f.spent
+	require.NoError(t, f.Charge(gaussian(t, 1, 1e30, 1)))
+	require.Greater(t, f.spent, before)
+}
