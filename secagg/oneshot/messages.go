@@ -51,17 +51,11 @@ func index(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) 
 
 // envelope wraps the body of an instruction or message: which attempt and phase it is of.
 func envelope(context secagg.Digest, phase int, body []byte) []byte {
-	var e secagg.Encoder
-	e.Bytes(1, context[:])
-	e.Uint(2, uint64(phase))
-	e.Bytes(3, body)
-	return e.Encoded()
+	return secagg.WrapPhase(context, phase, body)
 }
 
 func openEnvelope(b []byte) (context secagg.Digest, phase int, body []byte, err error) {
-	d := secagg.NewDecoder(b)
-	context, phase, body = d.Digest(1), d.Int(2, phaseUnmask), d.Bytes(3)
-	return context, phase, body, closed(d, phase != 0 && context != (secagg.Digest{}), "envelope")
+	return secagg.OpenPhase(b, phaseUnmask)
 }
 
 // closed ends a decoder; fits says whether the fields have the sizes they must.

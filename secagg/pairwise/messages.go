@@ -41,23 +41,11 @@ const signatureSize = ed25519.SignatureSize
 
 // envelope wraps the body of an instruction or message: which attempt and phase it is of.
 func envelope(context secagg.Digest, phase int, body []byte) []byte {
-	var e secagg.Encoder
-	e.Bytes(1, context[:])
-	e.Uint(2, uint64(phase))
-	e.Bytes(3, body)
-	return e.Encoded()
+	return secagg.WrapPhase(context, phase, body)
 }
 
 func openEnvelope(b []byte) (context secagg.Digest, phase int, body []byte, err error) {
-	d := secagg.NewDecoder(b)
-	context, phase, body = d.Digest(1), d.Int(2, phaseUnmask), d.Bytes(3)
-	if err := d.Close(); err != nil {
-		return context, 0, nil, err
-	}
-	if phase == 0 || context == (secagg.Digest{}) {
-		return context, 0, nil, secagg.ErrEncoding.At("envelope")
-	}
-	return context, phase, body, nil
+	return secagg.OpenPhase(b, phaseUnmask)
 }
 
 // advertisement is a member's answer in phase advertise.
