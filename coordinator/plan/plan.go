@@ -53,6 +53,14 @@ func (p Plan) Quantizer() field.Quantizer { return p.quantizer }
 // Optimizer returns the server optimiser's specification.
 func (p Plan) Optimizer() optimizer.Spec { return p.optimizer }
 
+// Policy is what the plan demands of its scheme.
+func (p Plan) Policy() secagg.Policy {
+	s := p.literal.Scheme
+	return secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: p.CloseAt(), Corrupt: perMillion(s.Corrupt), Dropout: perMillion(s.Dropout),
+		CrossSilo: s.CrossSilo, Attempts: p.Attempts(), View: p.terms.View, Buckets: p.terms.Buckets, Committee: p.terms.Committee,
+		Words: p.quantizer.Layout().Len(), WordBits: p.quantizer.WordBits()}
+}
+
 // Rule combines what is opened into one update.
 func (p Plan) Rule() robust.Rule { return robust.Mean{} }
 
@@ -266,9 +274,7 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, sound bool
 		c.refuse("scheme.committee", "a committee belongs to a scheme with decryptors, and to no other; scheme %s: name its committee_file, or take it out", s.Name)
 		return
 	}
-	params, err := p.scheme.Configure(secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: p.CloseAt(), Corrupt: perMillion(s.Corrupt),
-		Dropout: perMillion(s.Dropout), CrossSilo: s.CrossSilo, Attempts: p.literal.Rounds.Attempts, View: p.terms.View, Buckets: p.terms.Buckets,
-		Committee: p.terms.Committee, Words: p.quantizer.Layout().Len(), WordBits: p.quantizer.WordBits()})
+	params, err := p.scheme.Configure(p.Policy())
 	if err != nil {
 		c.refuse("scheme", "%w", err)
 	}

@@ -1,8 +1,6 @@
 package preflight
 
 import (
-	"math"
-
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/oneshot"
@@ -49,17 +47,8 @@ type Oneshot struct {
 	figures oneshot.Figures
 }
 
-// policyOf is what a plan demands of its scheme; see plan.Literal.Check.
-func policyOf(p plan.Plan) secagg.Policy {
-	t, s := p.Terms(), p.Literal().Scheme
-	million := func(share float64) int { return int(math.Round(share * 1e6)) }
-	return secagg.Policy{Clients: p.Invited(), Minimum: p.Minimum(), CloseAt: p.CloseAt(), Corrupt: million(s.Corrupt), Dropout: million(s.Dropout),
-		CrossSilo: s.CrossSilo, Attempts: p.Attempts(), View: t.View, Buckets: t.Buckets, Committee: t.Committee,
-		Words: p.Quantizer().Layout().Len(), WordBits: p.Quantizer().WordBits()}
-}
-
 func oneshotOf(p plan.Plan) (*Oneshot, error) {
-	policy := policyOf(p)
+	policy := p.Policy()
 	g, err := oneshot.Measure(policy)
 	if err != nil {
 		return nil, err
