@@ -115,30 +115,5 @@ func ZCDPEpsilon(rho, delta float64) (float64, error) {
 	if !(rho > 0) || math.IsInf(rho, 1) {
 		return 0, ErrTarget.At("rho %g", rho)
 	}
-	// The bound is unimodal in ln(order-1); any order is valid, so the search need not be exact.
-	f := func(l float64) float64 {
-		a := 1 + math.Exp(l)
-		return toEpsilon(a, a*rho, delta)
-	}
-	l := minimise(-30, 30, f)
-	return f(l), nil
-}
-
-// minimise returns about where f, unimodal on [lo, hi], is least.
-func minimise(lo, hi float64, f func(float64) float64) float64 {
-	const golden = 0.6180339887498949
-	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
-	fa, fb := f(a), f(b)
-	for hi-lo > 1e-7*(1+math.Abs(lo)) {
-		if fa <= fb {
-			hi, b, fb = b, a, fa
-			a = hi - golden*(hi-lo)
-			fa = f(a)
-		} else {
-			lo, a, fa = a, b, fb
-			b = lo + golden*(hi-lo)
-			fb = f(b)
-		}
-	}
-	return lo + (hi-lo)/2
+	return dp.Epsilon(rho, delta, false), nil
 }

@@ -13,17 +13,26 @@
 // [Parameters] is an unchecked literal; [Parameters.Check] makes a [Mechanism] of
 // it, which is immutable and the same for all parties of a round.
 //
-//  1. [Mechanism.Prepare]: a non-finite update becomes zero, any other is weighted
+//  1. [Mechanism.Draw], before it trains: all noise of its contribution, once.
+//  2. [Mechanism.Prepare]: a non-finite update becomes zero, any other is weighted
 //     and clipped to L2 norm C, padded, and rotated by a public [Rotation].
-//  2. [Mechanism.Encode]: scaling by s, stochastic rounding to integers, clamping
+//  3. [Mechanism.Encode]: scaling by s, stochastic rounding to integers, clamping
 //     to [-R, R], and the test ||x||^2 <= floor(D2^2) on those integers. Rounding is
 //     repeated with fresh coins until the test passes, at most [RoundingAttempts]
 //     times; then the vector is zero.
-//  3. Still in Encode: the client's noise share is added to each coordinate and to
+//  4. Still in Encode: the client's noise share is added to each coordinate and to
 //     each extra, and the offset of package field.
 //
-// The sum is decoded by [Mechanism.Quantizer], the extras by
-// [Mechanism.ExtraSums], and the rotation undone by [Rotation.Inverse].
+// [Mechanism.Decode] takes the sum back to floats. Accountants take the release as one
+// [dp.Event] from [Mechanism.Event]; a device charges itself [Mechanism.ZCDP].
+//
+// # Three modes
+//
+// Distributed: Survivors - Corrupt are the honest shares of the smallest sum that can be
+// opened. Local: Survivors is 1 and Corrupt 0, so that each client's share alone
+// suffices. Central, for those who trust their coordinator with exact sums: clients add
+// nothing, and Decode adds one exact draw of the whole noise to the integers of the sum.
+// No mode adds a float to a float, where rounding would show what noise was to hide.
 //
 // # What privacy rests on
 //
@@ -31,9 +40,10 @@
 // whatever a float operation does, a vector that passes the test has norm at most
 // D2, and [Sensitivity] is computed from the same number. The noise of the sum is
 // reckoned for the fewest survivors less the corrupt, who can take their own shares
-// off ([Shares]). Sensitivities are those of zero-out: a client's contribution
-// against the zero vector (for an extra, against the centre of its interval).
-// Replacing a contribution by another doubles them: [Sensitivity.ReplaceOne].
+// off ([Shares]). Samplers are exact (package dp/noise), and a [Draw] serves once.
+// Sensitivities are those of zero-out: a client's contribution against the zero vector
+// (for an extra, against the centre of its interval). Replacing a contribution by
+// another doubles them: [Sensitivity.ReplaceOne].
 //
 // Every number that a privacy statement is made from is rounded to the safe side:
 // sensitivities and epsilons up, noise and multipliers down.

@@ -21,8 +21,9 @@ const (
 
 // Prepare writes weight*update, clipped to L2 norm C over the whole vector, padded and
 // rotated, to dst, which has Quantizer().Spec().Dimension values. weight lies in
-// [0, 1], and rotation is that of the round. A value that is not finite makes dst zero,
-// and counted is false: the client goes on, with extras that say nothing.
+// [0, 1], and rotation is that of the round. A value that is not finite, or a norm of
+// weight*update above Outlier*C, makes dst zero, and counted is false: the client goes
+// on, with extras that say nothing.
 //
 // dst is as confidential as update; the caller erases both. It may run concurrently
 // with itself on different dst.
@@ -39,6 +40,9 @@ func (m Mechanism) Prepare(dst, update []float32, weight float64, rotation Rotat
 	}
 	norm := field.Norm(update)
 	if math.IsNaN(norm) || math.IsInf(norm, 1) {
+		return false, nil
+	}
+	if m.params.Outlier != 0 && weight*norm > m.params.Outlier*m.params.ClipNorm {
 		return false, nil
 	}
 	factor := weight
@@ -62,26 +66,33 @@ func (m Mechanism) Prepare(dst, update []float32, weight float64, rotation Rotat
 // rounded is false if no attempt met that and zero went out instead, which the client
 // may count and must not publish.
 //
-// values are the extras, each at most its Largest. noise[0] adds fresh shares of
-// Shares to the coordinates, in chunks of up to 1024, and noise[1+k] one of
-// ExtraShares(k) to extra k. All of them are called whatever the data. A share beyond
-// its Tail is an [ErrNoise]; it is not clamped.
+// values are the extras, each at most its Largest. draw is a [Draw] of this mechanism
+// that was not used: all of it is added, whatever the data, and erased, also after an
+// error, unless it was refused or an argument was. Under central noise it is nil, and
+// nothing is added. coins are for rounding alone, and independent of those of the draw.
 //
 // On an error dst is all zero and must not be sent. Encode may run concurrently with
-// itself on different dst, coins and noise.
-func (m Mechanism) Encode(dst []uint32, prepared []float32, values []uint64, coins io.Reader, noise []field.Noise) (rounded bool, err error) {
+// itself on different dst, coins and draws.
+func (m Mechanism) Encode(dst []uint32, prepared []float32, values []uint64, coins io.Reader, draw *Draw) (rounded bool, err error) {
 	clear(dst)
-	if err := m.checkContribution(dst, prepared, values, noise); err != nil {
+	if err := m.checkContribution(dst, prepared, values); err != nil {
 		return false, err
 	}
+	if err := m.checkDraw(draw, !m.params.Central); err != nil {
+		return false, err
+	}
+	if err := draw.take(); err != nil {
+		return false, err
+	}
+	defer draw.Erase()
 	main := dst[:len(prepared)]
 	s := new(scratch)
 	defer func() { *s = scratch{} }()
 	if rounded, err = m.round(main, prepared, coins, s); err == nil {
-		err = m.addNoise(main, noise[0], s)
+		err = m.addNoise(main, draw, s)
 	}
 	if err == nil {
-		err = m.encodeExtras(dst[len(main):], values, noise[1:])
+		err = m.encodeExtras(dst[len(main):], values, draw)
 	}
 	if err != nil {
 		clear(dst)
@@ -93,11 +104,10 @@ func (m Mechanism) Encode(dst []uint32, prepared []float32, values []uint64, coi
 // scratch is the working memory of one Encode.
 type scratch struct {
 	coins  [coinBytes * chunk]byte
-	before [chunk]int32
 	values [chunk]int32
 }
 
-func (m Mechanism) checkContribution(dst []uint32, prepared []float32, values []uint64, noise []field.Noise) error {
+func (m Mechanism) checkContribution(dst []uint32, prepared []float32, values []uint64) error {
 	if m.sensitivity.Dimension == 0 || len(prepared) != m.sensitivity.Dimension || len(dst) != m.quantizer.Layout().Len() {
 		return ErrArgument.At("Encode: %d values into %d words, want %d", len(prepared), len(dst), m.sensitivity.Dimension)
 	}
@@ -107,14 +117,6 @@ func (m Mechanism) checkContribution(dst []uint32, prepared []float32, values []
 	for k, e := range m.params.Extras {
 		if values[k] > e.Largest {
 			return ErrArgument.At("Encode: extra %q is above its largest value %d", e.Name, e.Largest)
-		}
-	}
-	if len(noise) != 1+len(m.extras) {
-		return ErrNoise.At("Encode: %d sources of noise, want %d", len(noise), 1+len(m.extras))
-	}
-	for k, n := range noise {
-		if n == nil {
-			return ErrNoise.At("Encode: source %d", k)
 		}
 	}
 	return nil
@@ -164,24 +166,22 @@ func (m Mechanism) roundChunk(dst []uint32, prepared []float32, coins []byte, no
 	*norm = sum
 }
 
-// addNoise adds shares and the offset to the integers that round left in dst.
-func (m Mechanism) addNoise(dst []uint32, noise field.Noise, s *scratch) error {
-	spec := m.quantizer.Spec()
-	offset := int32(1) << (spec.Bits - 1)
+// addNoise adds the draw, if any, and the offset to the integers that round left in dst.
+// With a share within its tail, which samplers see to, no sum leaves Bits bits.
+func (m Mechanism) addNoise(dst []uint32, draw *Draw, s *scratch) error {
+	offset := int32(1) << (m.quantizer.Spec().Bits - 1)
 	for first := 0; first < len(dst); first += chunk {
 		out := dst[first:min(len(dst), first+chunk)]
-		before, values := s.before[:len(out)], s.values[:len(out)]
+		values := s.values[:len(out)]
 		for i, v := range out {
-			before[i] = int32(v)
+			values[i] = int32(v)
 		}
-		copy(values, before)
-		if err := noise.Add(values); err != nil {
-			return ErrNoise.At("Encode: coordinate %d and on", first).Because(err)
+		if draw != nil {
+			if err := draw.pools[0].Add(values); err != nil {
+				return ErrNoise.At("Encode: coordinate %d and on", first).Because(err)
+			}
 		}
 		for i, v := range values {
-			if share := int64(v) - int64(before[i]); share > spec.NoiseTail || share < -spec.NoiseTail {
-				return ErrNoise.At("Encode: share of coordinate %d is beyond %d", first+i, spec.NoiseTail)
-			}
 			out[i] = uint32(v + offset)
 		}
 	}
@@ -189,18 +189,15 @@ func (m Mechanism) addNoise(dst []uint32, noise field.Noise, s *scratch) error {
 }
 
 // encodeExtras writes value + share + tail for each extra.
-func (m Mechanism) encodeExtras(dst []uint32, values []uint64, noise []field.Noise) error {
+func (m Mechanism) encodeExtras(dst []uint32, values []uint64, draw *Draw) error {
 	for k, value := range values {
-		tail := m.extras[k].Tail()
-		before := int32(value) // value + 2 tail < 2^31
-		noised := [1]int32{before}
-		if err := noise[k].Add(noised[:]); err != nil {
-			return ErrNoise.At("Encode: extra %q", m.params.Extras[k].Name).Because(err)
+		noised := [1]int32{int32(value)} // value + 2 tail < 2^31
+		if draw != nil {
+			if err := draw.pools[1+k].Add(noised[:]); err != nil {
+				return ErrNoise.At("Encode: extra %q", m.params.Extras[k].Name).Because(err)
+			}
 		}
-		if share := int64(noised[0]) - int64(before); share > tail || share < -tail {
-			return ErrNoise.At("Encode: share of extra %q is beyond %d", m.params.Extras[k].Name, tail)
-		}
-		dst[k] = uint32(int64(noised[0]) + tail)
+		dst[k] = uint32(int64(noised[0]) + m.params.tail(m.extras[k]))
 	}
 	return nil
 }

@@ -26,12 +26,12 @@ func mustCheck(t testing.TB, p Parameters) Mechanism {
 
 func coins(n byte) io.Reader { return field.NewStream([32]byte{n}) }
 
-// constant adds itself to each value.
+// constant is a sampler of itself.
 type constant int32
 
-func (c constant) Add(values []int32) error {
-	for i := range values {
-		values[i] += int32(c)
+func (c constant) Sample(dst []int64, _ io.Reader) error {
+	for i := range dst {
+		dst[i] = int64(c)
 	}
 	return nil
 }
@@ -40,74 +40,34 @@ type broken struct{}
 
 var errBroken = errors.New("broken")
 
-func (broken) Add([]int32) error        { return errBroken }
 func (broken) Read([]byte) (int, error) { return 0, errBroken }
+
+// drawOf is a Draw that holds main at each coordinate, and extra at each extra.
+func drawOf(t testing.TB, m Mechanism, main, extra noise.Sampler) *Draw {
+	d := &Draw{of: m.params, pools: make([]noise.Pool, 1+len(m.extras))}
+	require.NoError(t, d.pools[0].Fill(main, coins(250), m.Sensitivity().Dimension))
+	for k := range m.extras {
+		require.NoError(t, d.pools[1+k].Fill(extra, coins(251), 1))
+	}
+	d.fresh.Store(true)
+	return d
+}
+
+func mustDraw(t testing.TB, m Mechanism, c io.Reader) *Draw {
+	d, err := m.Draw(c)
+	require.NoError(t, err)
+	return d
+}
 
 // integers encodes without noise and takes the offset off.
 func integers(t testing.TB, m Mechanism, prepared []float32, c io.Reader) (out []int64, rounded bool) {
 	dst := make([]uint32, m.Quantizer().Layout().Len())
-	silent := make([]field.Noise, 1+len(m.extras))
-	for i := range silent {
-		silent[i] = constant(0)
-	}
-	rounded, err := m.Encode(dst, prepared, make([]uint64, len(m.extras)), c, silent)
+	rounded, err := m.Encode(dst, prepared, make([]uint64, len(m.extras)), c, drawOf(t, m, constant(0), constant(0)))
 	require.NoError(t, err)
 	for _, w := range dst[:len(prepared)] {
 		out = append(out, int64(w)-1<<(m.Quantizer().Spec().Bits-1))
 	}
 	return out, rounded
-}
-
-func TestASumOfContributionsDecodesToTheSumOfClippedUpdates(t *testing.T) {
-	p := goodParameters()
-	p.Dimension, p.Scale = 16384+1000, 1<<12
-	m, rotation := mustCheck(t, p), testRotation(t, p.Dimension)
-	sum := make([]uint32, m.Quantizer().Layout().Len())
-	want, bits := make([]float64, p.Dimension), 0
-	v, e := m.Shares().Variance(), m.ExtraShares(0).Variance()
-	main, err := noise.NewGaussian(v.Num().Uint64(), v.Denom().Uint64())
-	require.NoError(t, err)
-	extra, err := noise.NewGaussian(e.Num().Uint64(), e.Denom().Uint64())
-	require.NoError(t, err)
-	const clients = 18
-	for i := range clients {
-		update := randomVector(uint64(i), p.Dimension)
-		norm := field.Norm(update)
-		for k, x := range update {
-			want[k] += float64(x) * 2 / norm // all are longer than the clip norm
-		}
-		prepared, words := make([]float32, m.Sensitivity().Dimension), make([]uint32, len(sum))
-		counted, err := m.Prepare(prepared, update, 1, rotation)
-		require.NoError(t, err)
-		require.True(t, counted)
-		var a, b noise.Pool
-		require.NoError(t, a.Fill(main, coins(byte(100+i)), len(prepared)))
-		require.NoError(t, b.Fill(extra, coins(byte(150+i)), 1))
-		bit := uint64(16 * (i % 2))
-		bits += int(bit)
-		rounded, err := m.Encode(words, prepared, []uint64{bit}, coins(byte(i)), []field.Noise{&a, &b})
-		require.NoError(t, err)
-		require.True(t, rounded)
-		require.Zero(t, a.Left()+b.Left(), "each share is used once")
-		field.Add(sum, words)
-	}
-	values := make([]float64, m.Sensitivity().Dimension)
-	extras, err := m.Quantizer().Decode(values, sum, clients)
-	require.NoError(t, err)
-	back := make([]float32, len(values))
-	for i, v := range values {
-		back[i] = float32(v)
-	}
-	require.NoError(t, rotation.Inverse(back))
-	// The noise of the sum is sigma of 14 shares, in 18.
-	var square float64
-	for i := range want {
-		square += math.Pow(float64(back[i])-want[i], 2)
-	}
-	require.InEpsilon(t, math.Sqrt(18.0/14), math.Sqrt(square/float64(p.Dimension)), 0.03)
-	sums, err := m.ExtraSums(extras, clients)
-	require.NoError(t, err)
-	require.InDelta(t, bits, sums[0], 6*40*math.Sqrt(18.0/14))
 }
 
 // TestRoundedVectorsNeverExceedTheNorm takes vectors that rounding would push over the
@@ -248,58 +208,100 @@ func TestPrepareRefusesWhatIsNotOfTheMechanism(t *testing.T) {
 	}
 }
 
+func TestOutliersGoOutAsZero(t *testing.T) {
+	p := goodParameters()
+	p.Outlier = 10
+	m, r := mustCheck(t, p), testRotation(t, 100)
+	for _, c := range []struct {
+		norm, weight float64
+		counted      bool
+	}{{19.9, 1, true}, {20.1, 1, false}, {39, 0.5, true}, {41, 0.5, false}, {0, 1, true}} {
+		update, dst := randomVector(1, 100), randomVector(2, 128)
+		norm := field.Norm(update)
+		for i := range update {
+			update[i] *= float32(c.norm / norm)
+		}
+		counted, err := m.Prepare(dst, update, c.weight, r)
+		require.NoError(t, err)
+		require.Equal(t, c.counted, counted, "%v", c)
+		if !counted {
+			require.Equal(t, make([]float32, 128), dst)
+		} else if c.norm > 0 {
+			require.InDelta(t, 2, field.Norm(dst), 1e-6)
+		}
+	}
+	update, dst := make([]float32, 100), make([]float32, 128)
+	update[0] = 1e30
+	counted, err := mustCheck(t, goodParameters()).Prepare(dst, update, 1, r)
+	require.NoError(t, err)
+	require.True(t, counted, "never, unless it is asked for")
+}
+
 func TestEncodeLeavesNothingBehindOnAnError(t *testing.T) {
 	m := mustCheck(t, goodParameters())
-	tail, other := constant(m.Shares().Tail()), constant(m.ExtraShares(0).Tail())
 	x := make([]float32, 128)
-	good := []field.Noise{constant(1), constant(1)}
+	good := func() *Draw { return drawOf(t, m, constant(1), constant(1)) }
+	short := good()
+	require.NoError(t, short.pools[0].Take(make([]int32, 1)))
+	bare := good()
+	bare.pools[1].Erase()
 	for name, c := range map[string]struct {
 		words, values int
 		extra         uint64
 		coins         io.Reader
-		noise         []field.Noise
+		draw          *Draw
 		want          error
 	}{
-		"words":                 {130, 128, 3, coins(1), good, ErrArgument},
-		"values":                {129, 127, 3, coins(1), good, ErrArgument},
-		"extra":                 {129, 128, 17, coins(1), good, ErrArgument},
-		"no coins":              {129, 128, 3, broken{}, good, ErrCoins},
+		"words":                 {130, 128, 3, coins(1), good(), ErrArgument},
+		"values":                {129, 127, 3, coins(1), good(), ErrArgument},
+		"extra":                 {129, 128, 17, coins(1), good(), ErrArgument},
+		"no coins":              {129, 128, 3, broken{}, good(), ErrCoins},
 		"no noise":              {129, 128, 3, coins(1), nil, ErrNoise},
-		"no noise of the extra": {129, 128, 3, coins(1), good[:1], ErrNoise},
-		"nil noise":             {129, 128, 3, coins(1), []field.Noise{constant(1), nil}, ErrNoise},
-		"broken noise":          {129, 128, 3, coins(1), []field.Noise{broken{}, constant(1)}, errBroken},
-		"broken extra":          {129, 128, 3, coins(1), []field.Noise{constant(1), broken{}}, errBroken},
-		"beyond the tail":       {129, 128, 3, coins(1), []field.Noise{tail + 1, constant(1)}, ErrNoise},
-		"below the tail":        {129, 128, 3, coins(1), []field.Noise{-tail - 1, constant(1)}, ErrNoise},
-		"extra beyond":          {129, 128, 3, coins(1), []field.Noise{constant(1), other + 1}, ErrNoise},
-		"extra below":           {129, 128, 3, coins(1), []field.Noise{constant(1), -other - 1}, ErrNoise},
+		"short noise":           {129, 128, 3, coins(1), short, ErrNoise},
+		"no noise of the extra": {129, 128, 3, coins(1), bare, ErrNoise},
 	} {
 		dst := make([]uint32, c.words)
 		dst[0], dst[c.words-1] = 7, 7
-		_, err := m.Encode(dst, x[:c.values], []uint64{c.extra}, c.coins, c.noise)
+		_, err := m.Encode(dst, x[:c.values], []uint64{c.extra}, c.coins, c.draw)
 		require.ErrorIs(t, err, c.want, name)
 		require.Equal(t, make([]uint32, c.words), dst, name)
+		if c.draw != nil && c.want != ErrArgument {
+			require.Zero(t, c.draw.pools[0].Left(), "erased: %s", name)
+		}
 	}
-	_, err := m.Encode(make([]uint32, 129), x, nil, coins(1), good)
+	_, err := m.Encode(make([]uint32, 129), x, nil, coins(1), good())
 	require.ErrorIs(t, err, ErrArgument, "no extras")
-	_, err = Mechanism{}.Encode(nil, nil, nil, coins(1), []field.Noise{constant(0)})
+	_, err = Mechanism{}.Encode(nil, nil, nil, coins(1), good())
 	require.ErrorIs(t, err, ErrArgument, "the zero mechanism")
-	dst := make([]uint32, 129)
-	_, err = m.Encode(dst, x, []uint64{3}, coins(1), []field.Noise{-tail, other})
-	require.NoError(t, err, "the tail itself is allowed")
-	require.Equal(t, uint32(1<<(m.Quantizer().Spec().Bits-1)-int(tail)), dst[0])
-	require.Equal(t, uint32(3+2*other), dst[128])
+}
+
+func TestNoiseUpToTheTailNeverWraps(t *testing.T) {
+	m := mustCheck(t, goodParameters())
+	tail, other := constant(m.Shares().Tail()), constant(m.ExtraShares(0).Tail())
+	x, reach := make([]float32, 128), m.Parameters().Range
+	x[0], x[1] = 1e9, -1e9 // clamped to the range; zero goes out, as the norm is beyond
+	for _, sign := range []constant{-1, 1} {
+		dst := make([]uint32, 129)
+		_, err := m.Encode(dst, x, []uint64{3}, coins(1), drawOf(t, m, sign*tail, sign*other))
+		require.NoError(t, err)
+		offset := int64(1) << (m.Quantizer().Spec().Bits - 1)
+		require.Equal(t, uint32(offset+int64(sign*tail)), dst[0])
+		require.Equal(t, uint32(3+other+sign*other), dst[128])
+		require.Less(t, offset+reach+int64(tail), 2*offset)
+		require.Positive(t, offset-reach-int64(tail))
+	}
 }
 
 func TestTheSameCoinsGiveTheSameWords(t *testing.T) {
 	m, r := mustCheck(t, goodParameters()), testRotation(t, 100)
-	encode := func() []uint32 {
+	encode := func(noise byte) []uint32 {
 		dst, words := make([]float32, 128), make([]uint32, 129)
 		_, err := m.Prepare(dst, randomVector(1, 100), 1, r)
 		require.NoError(t, err)
-		_, err = m.Encode(words, dst, []uint64{16}, coins(4), []field.Noise{constant(2), constant(3)})
+		_, err = m.Encode(words, dst, []uint64{16}, coins(4), mustDraw(t, m, coins(noise)))
 		require.NoError(t, err)
 		return words
 	}
-	require.Equal(t, encode(), encode())
+	require.Equal(t, encode(5), encode(5))
+	require.NotEqual(t, encode(5), encode(6))
 }

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/choir-fl/choir/dp"
-	"github.com/choir-fl/choir/secagg/field"
 )
 
 // Extra is one coordinate beside the update that depends on data: a clip-quantile
@@ -24,22 +23,33 @@ type Extra struct {
 	Sigma float64
 }
 
-// check gives the extra's shares.
-func (e Extra) check(survivors, corrupt int) (Shares, error) {
+// ClipBit is the name of the clip-quantile bit among the extras; see [BitExtra].
+const ClipBit = "clip_bit"
+
+// BitExtra is the clip-quantile bit with noise of bitSigma in the sum, in units of the
+// bit, in that many shares (Survivors - Corrupt). A client's value is Largest if its norm
+// was at most the clip norm, 0 if not, and Largest/2, the centre, if it counts for
+// nothing. Largest is the least power of two, from 2 to 2^30, at which [NewShares] takes
+// the noise. Where there is none, the Extra is refused by [Parameters.Check].
+func BitExtra(bitSigma float64, shares int) Extra {
+	for most := uint64(2); most <= 1<<30; most *= 2 {
+		sigma := float64(most) * bitSigma
+		if _, err := NewShares(sigma, shares, 0); err == nil {
+			return Extra{Name: ClipBit, Largest: most, Bound: float64(most) * BitBound, Sigma: sigma}
+		}
+	}
+	return Extra{Name: ClipBit}
+}
+
+// check refuses a value or bound that cannot be.
+func (e Extra) check() error {
 	if e.Largest < 1 || e.Largest > math.MaxInt32 {
-		return Shares{}, ErrParameters.At("extra %q: Largest = %d, want 1 to 2^31 - 1", e.Name, e.Largest)
+		return ErrParameters.At("extra %q: Largest = %d, want 1 to 2^31 - 1", e.Name, e.Largest)
 	}
 	if !(e.Bound >= float64(e.Largest)/2 && e.Bound <= math.MaxFloat64) { // NaN fails
-		return Shares{}, ErrParameters.At("extra %q: Bound = %g, want at least half of Largest = %d", e.Name, e.Bound, e.Largest)
+		return ErrParameters.At("extra %q: Bound = %g, want at least half of Largest = %d", e.Name, e.Bound, e.Largest)
 	}
-	shares, err := NewShares(e.Sigma, survivors, corrupt)
-	if err != nil {
-		return Shares{}, ErrParameters.At("extra %q", e.Name).Because(err)
-	}
-	if e.Largest+2*uint64(shares.Tail()) > math.MaxInt32 {
-		return Shares{}, ErrParameters.At("extra %q: its value and noise pass 2^31: lower Largest or Sigma", e.Name)
-	}
-	return shares, nil
+	return nil
 }
 
 // sensitivity is that of the one coordinate: Bound under zero-out; a value that is
@@ -50,11 +60,6 @@ func (e Extra) sensitivity(relation dp.Relation) Sensitivity {
 		bound = float64(e.Largest)
 	}
 	return Sensitivity{Dimension: 1, L1: bound, L2: bound}
-}
-
-// field is the extra as package field sees it: value + share + tail, never negative.
-func (e Extra) field(shares Shares) field.Extra {
-	return field.Extra{Name: e.Name, Bound: e.Largest + 2*uint64(shares.Tail())}
 }
 
 // Term is one part of a joint event: a sensitivity and the standard deviation of the

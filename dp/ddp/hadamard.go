@@ -23,19 +23,23 @@ func hadamard(x []float32) {
 func hadamard64(x *[64]float32) {
 	for i := 0; i < 64; i += 8 {
 		v := (*[8]float32)(x[i:])
-		v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7] = butterfly(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])
+		a, b, c, d := butterfly(v[0], v[1], v[2], v[3])
+		e, f, g, h := butterfly(v[4], v[5], v[6], v[7])
+		v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7] = a+e, b+f, c+g, d+h, a-e, b-f, c-g, d-h
 	}
 	for i := range 8 {
-		x[i], x[i+8], x[i+16], x[i+24], x[i+32], x[i+40], x[i+48], x[i+56] =
-			butterfly(x[i], x[i+8], x[i+16], x[i+24], x[i+32], x[i+40], x[i+48], x[i+56])
+		a, b, c, d := butterfly(x[i], x[i+8], x[i+16], x[i+24])
+		e, f, g, h := butterfly(x[i+32], x[i+40], x[i+48], x[i+56])
+		x[i], x[i+8], x[i+16], x[i+24] = a+e, b+f, c+g, d+h
+		x[i+32], x[i+40], x[i+48], x[i+56] = a-e, b-f, c-g, d-h
 	}
 }
 
-// butterfly is the transform of eight values.
-func butterfly(a, b, c, d, e, f, g, h float32) (_, _, _, _, _, _, _, _ float32) {
-	a, b, c, d, e, f, g, h = a+b, a-b, c+d, c-d, e+f, e-f, g+h, g-h
-	a, b, c, d, e, f, g, h = a+c, b+d, a-c, b-d, e+g, f+h, e-g, f-h
-	return a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h
+// butterfly is the transform of four values. It is small enough to be inlined, which a
+// transform of eight is not, and a call costs as much as the sums.
+func butterfly(a, b, c, d float32) (_, _, _, _ float32) {
+	a, b, c, d = a+b, a-b, c+d, c-d
+	return a + c, b + d, a - c, b - d
 }
 
 // levels does the levels of strides h, 2h, ... below len(x).
@@ -71,8 +75,7 @@ func level2(x []float32, h int) {
 	for ; len(x) > 0; x = x[4*h:] {
 		a, b, c, d := x[:h], x[h:][:h], x[2*h:][:h], x[3*h:][:h]
 		for i := range a {
-			p, q, r, s := a[i]+b[i], a[i]-b[i], c[i]+d[i], c[i]-d[i]
-			a[i], b[i], c[i], d[i] = p+r, q+s, p-r, q-s
+			a[i], b[i], c[i], d[i] = butterfly(a[i], b[i], c[i], d[i])
 		}
 	}
 }
@@ -83,7 +86,10 @@ func level3(x []float32, h int) {
 		a, b, c, d := x[:h], x[h:][:h], x[2*h:][:h], x[3*h:][:h]
 		e, f, g, k := x[4*h:][:h], x[5*h:][:h], x[6*h:][:h], x[7*h:][:h]
 		for i := range a {
-			a[i], b[i], c[i], d[i], e[i], f[i], g[i], k[i] = butterfly(a[i], b[i], c[i], d[i], e[i], f[i], g[i], k[i])
+			p, q, r, s := butterfly(a[i], b[i], c[i], d[i])
+			t, u, v, w := butterfly(e[i], f[i], g[i], k[i])
+			a[i], b[i], c[i], d[i] = p+t, q+u, r+v, s+w
+			e[i], f[i], g[i], k[i] = p-t, q-u, r-v, s-w
 		}
 	}
 }

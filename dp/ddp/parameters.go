@@ -2,10 +2,13 @@ package ddp
 
 import (
 	"math"
+	"math/big"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/choir-fl/choir/dp"
+	"github.com/choir-fl/choir/dp/noise"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -16,6 +19,10 @@ type Parameters struct {
 	Dimension int
 	// Clients is n, the most clients that one sum may hold.
 	Clients int
+	// Central: clients add no noise, and whoever decodes, who is trusted with the exact
+	// sum, adds one draw of the whole Sigma to its integers. Survivors is then 1 and
+	// Corrupt 0, as nothing rests on clients, and the law dp.DiscreteGaussian.
+	Central bool
 	// Survivors is n_min, the fewest that a released sum holds: a round (or bucket)
 	// with fewer is abandoned before unmasking. At most Clients.
 	Survivors int
@@ -24,6 +31,10 @@ type Parameters struct {
 	Corrupt int
 	// ClipNorm is C.
 	ClipNorm float64
+	// Outlier: a contribution of more than Outlier*C goes out as zero instead of
+	// clipped; 10 is usual with adaptive clipping, where an update that diverged would
+	// otherwise go along at full length. At least 1, or 0 for never.
+	Outlier float64
 	// Scale is s, grid steps per unit of the update. 0 means AdvisedScale.
 	Scale float64
 	// Range is R: integers are clamped to [-R, R] before noise. 0 means ceil(sC) + 1,
@@ -33,7 +44,8 @@ type Parameters struct {
 	// shares, in units of the update.
 	Sigma float64
 	// Noise is the law of the shares: dp.DiscreteGaussian or dp.Skellam, whose sums
-	// are Skellam exactly, so that nothing is lost to the number of shares.
+	// are Skellam exactly, so that nothing is lost to the number of shares. There are
+	// no Skellam shares wider than 4096 grid steps, and no extras beside them.
 	Noise dp.Mechanism
 	// Extras that depend on data; see [Extra]. They are part of the same release.
 	Extras []Extra
@@ -48,23 +60,15 @@ type Mechanism struct {
 	limit       square
 	shares      Shares
 	extras      []Shares
+	samplers    func() ([]noise.Sampler, error)
 }
 
 // Check resolves defaults and refuses contradictions.
 func (p Parameters) Check() (Mechanism, error) {
-	p.Extras = slices.Clone(p.Extras)
+	p.Extras = append([]Extra(nil), p.Extras...) // nil if there are none
 	padded := PaddedDimension(p.Dimension)
-	if padded == 0 {
-		return Mechanism{}, ErrParameters.At("Dimension = %d, want 1 to %d", p.Dimension, field.MaxWords)
-	}
-	if p.Survivors > p.Clients {
-		return Mechanism{}, ErrParameters.At("Survivors = %d, above Clients = %d", p.Survivors, p.Clients)
-	}
-	if !(p.ClipNorm >= 0x1p-126 && p.ClipNorm <= 0x1p127) { // NaN fails; field.Spec has the same bounds
-		return Mechanism{}, ErrParameters.At("ClipNorm = %g, want 2^-126 to 2^127", p.ClipNorm)
-	}
-	if p.Noise != dp.DiscreteGaussian && p.Noise != dp.Skellam {
-		return Mechanism{}, ErrParameters.At("Noise = %q, want dgauss or skellam", p.Noise)
+	if err := p.check(); err != nil {
+		return Mechanism{}, err
 	}
 	if p.Scale == 0 {
 		p.Scale = AdvisedScale(padded, p.ClipNorm)
@@ -75,7 +79,7 @@ func (p Parameters) Check() (Mechanism, error) {
 		return Mechanism{}, err
 	}
 	m.limit = floorSquare(m.sensitivity.L2)
-	if m.shares, err = NewShares(p.Scale*p.Sigma, p.Survivors, p.Corrupt); err != nil {
+	if m.shares, err = p.shares(p.Scale * p.Sigma); err != nil {
 		return Mechanism{}, err
 	}
 	spec, err := p.spec(padded, m.shares, &m.extras)
@@ -87,7 +91,53 @@ func (p Parameters) Check() (Mechanism, error) {
 	}
 	p.Range = spec.Range
 	m.params = p
+	m.samplers = sync.OnceValues(m.newSamplers)
 	return m, nil
+}
+
+// check refuses what is wrong whatever the scale.
+func (p Parameters) check() error {
+	switch {
+	case PaddedDimension(p.Dimension) == 0:
+		return ErrParameters.At("Dimension = %d, want 1 to %d", p.Dimension, field.MaxWords)
+	case p.Survivors > p.Clients:
+		return ErrParameters.At("Survivors = %d, above Clients = %d", p.Survivors, p.Clients)
+	case !(p.ClipNorm >= 0x1p-126 && p.ClipNorm <= 0x1p127): // NaN fails; field.Spec has the same bounds
+		return ErrParameters.At("ClipNorm = %g, want 2^-126 to 2^127", p.ClipNorm)
+	case !(p.Outlier == 0 || p.Outlier >= 1 && p.Outlier <= math.MaxFloat64):
+		return ErrParameters.At("Outlier = %g, want 0 or at least 1", p.Outlier)
+	case p.Noise != dp.DiscreteGaussian && p.Noise != dp.Skellam:
+		return ErrParameters.At("Noise = %q, want dgauss or skellam", p.Noise)
+	case p.Noise == dp.Skellam && len(p.Extras) > 0:
+		return ErrParameters.At("%d extras under skellam noise, which has no joint event: use dgauss", len(p.Extras))
+	case p.Central && (p.Survivors != 1 || p.Corrupt != 0):
+		return ErrParameters.At("Survivors = %d and Corrupt = %d with central noise, want 1 and 0", p.Survivors, p.Corrupt)
+	case p.Central && p.Noise != dp.DiscreteGaussian:
+		return ErrParameters.At("Noise = %q with central noise, want dgauss", p.Noise)
+	}
+	return nil
+}
+
+// shares divides noise of sigma grid steps. Central noise is one draw, which is a
+// discrete Gaussian however narrow, and so may be as narrow as samplers go.
+func (p Parameters) shares(sigma float64) (Shares, error) {
+	least := big.NewRat(MinShareWidth*MinShareWidth, 1)
+	if p.Central {
+		least = big.NewRat(1, 16)
+	}
+	s, err := newShares(sigma, p.Survivors, p.Corrupt, least)
+	if err == nil && p.Noise == dp.Skellam && s.variance.Cmp(big.NewRat(maxSkellam*maxSkellam, 1)) > 0 {
+		return Shares{}, ErrParameters.At("skellam shares of %g grid steps, want at most %d: lower the scale, or use dgauss", s.Width(), maxSkellam)
+	}
+	return s, err
+}
+
+// tail is the largest magnitude of what a client adds to a value that has these shares.
+func (p Parameters) tail(s Shares) int64 {
+	if p.Central {
+		return 0
+	}
+	return s.Tail()
 }
 
 // spec gives the encoding with the fewest bits, and the shares of the extras.
@@ -95,7 +145,7 @@ func (p Parameters) spec(padded int, shares Shares, extras *[]Shares) (field.Spe
 	if p.Range == 0 && p.Scale*p.ClipNorm < 1<<30 { // else Range 0 is refused below
 		p.Range = int64(math.Ceil(p.Scale*p.ClipNorm)) + 1
 	}
-	tail := shares.Tail()
+	tail := p.tail(shares)
 	if p.Range < 1 || p.Range > 1<<30 || tail > 1<<30 {
 		return field.Spec{}, ErrParameters.At("Range = %d and noise up to %d do not fit 31 bits: lower Scale or Range", p.Range, tail)
 	}
@@ -105,12 +155,19 @@ func (p Parameters) spec(padded int, shares Shares, extras *[]Shares) (field.Spe
 		Bits: max(3, bits.Len64(uint64(p.Range+tail+1))+1), // 2^(Bits-1) > R + tail + 1
 	}
 	for _, e := range p.Extras {
-		s, err := e.check(p.Survivors, p.Corrupt)
-		if err != nil {
+		if err := e.check(); err != nil {
 			return field.Spec{}, err
 		}
+		s, err := p.shares(e.Sigma)
+		if err != nil {
+			return field.Spec{}, ErrParameters.At("extra %q", e.Name).Because(err)
+		}
+		most := e.Largest + 2*uint64(p.tail(s))
+		if most > math.MaxInt32 {
+			return field.Spec{}, ErrParameters.At("extra %q: its value and noise pass 2^31: lower Largest or Sigma", e.Name)
+		}
 		*extras = append(*extras, s)
-		spec.Extras = append(spec.Extras, e.field(s))
+		spec.Extras = append(spec.Extras, field.Extra{Name: e.Name, Bound: most}) // value + share + tail, never negative
 	}
 	return spec, nil
 }
@@ -122,8 +179,8 @@ func (m Mechanism) Parameters() Parameters {
 	return p
 }
 
-// Quantizer decodes sums of what Encode writes: its Dimension is the padded one. It
-// must not encode: it knows no norm test.
+// Quantizer is the encoding that Encode writes and Decode reads: its Dimension is the
+// padded one. It must not encode: it knows no norm test.
 func (m Mechanism) Quantizer() field.Quantizer { return m.quantizer }
 
 // Sensitivity is that of the main coordinates under zero-out.
@@ -140,70 +197,16 @@ func (m Mechanism) ExtraShares(k int) Shares {
 	return m.extras[k]
 }
 
-// Multiplier is the noise multiplier of the joint event of the update and all extras,
-// rounded down. It is what a continuous Gaussian would have; the guarantee of the
-// integer noise is RDP. Only dp.ZeroOut and dp.ReplaceOne are answered: who took part
-// is no secret in a secure sum, so under another relation it is 0.
-func (m Mechanism) Multiplier(relation dp.Relation) float64 {
-	main, extras, ok := m.sensitivities(relation)
-	if !ok {
-		return 0
-	}
-	terms := []Term{{main.L2, m.shares.Sigma()}}
-	for k, e := range extras {
-		terms = append(terms, Term{e.L2, m.extras[k].Sigma()})
-	}
-	return JointMultiplier(terms...)
-}
-
-// RDP of one unsampled release of the update and all extras, for the shares that are
-// reckoned with, under dp.ZeroOut or dp.ReplaceOne; +Inf under another relation.
-func (m Mechanism) RDP(relation dp.Relation) RDP {
-	main, extras, ok := m.sensitivities(relation)
-	if !ok {
-		return nothing
-	}
-	out := m.shares.RDP(m.params.Noise, main)
-	for k, e := range extras {
-		out = out.Add(m.extras[k].RDP(m.params.Noise, e))
-	}
-	return out
-}
-
-func (m Mechanism) sensitivities(relation dp.Relation) (main Sensitivity, extras []Sensitivity, ok bool) {
-	main = m.sensitivity
-	switch relation {
-	case dp.ZeroOut:
-	case dp.ReplaceOne:
-		main = main.ReplaceOne()
-	default:
-		return Sensitivity{}, nil, false
-	}
-	for _, e := range m.params.Extras {
-		extras = append(extras, e.sensitivity(relation))
-	}
-	return main, extras, true
-}
-
 // TailDelta is what redrawing shares beyond their tails adds to the delta of one
-// release; see [Shares.TailDelta].
+// release; see [Shares.TailDelta]. Central noise is one draw, whatever the clients.
 func (m Mechanism) TailDelta() float64 {
-	sum := m.shares.TailDelta(m.params.Noise, m.params.Clients, m.sensitivity.Dimension)
+	draws := m.params.Clients
+	if m.params.Central {
+		draws = 1
+	}
+	sum := m.shares.TailDelta(m.params.Noise, draws, m.sensitivity.Dimension)
 	for _, s := range m.extras {
-		sum = safe(sum + s.TailDelta(m.params.Noise, m.params.Clients, 1))
+		sum = safe(sum + s.TailDelta(m.params.Noise, draws, 1))
 	}
 	return sum
-}
-
-// ExtraSums takes what Quantizer().Decode returned as extras, the sums of exactly that
-// many clients, to noised sums of the clients' values.
-func (m Mechanism) ExtraSums(extras []uint64, clients int) ([]int64, error) {
-	if len(extras) != len(m.extras) || clients < 1 || clients > m.params.Clients {
-		return nil, ErrArgument.At("%d extras of %d clients, want %d of at most %d", len(extras), clients, len(m.extras), m.params.Clients)
-	}
-	out := make([]int64, len(extras))
-	for k, sum := range extras {
-		out[k] = int64(sum) - int64(clients)*m.extras[k].Tail()
-	}
-	return out, nil
 }

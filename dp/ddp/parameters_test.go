@@ -2,9 +2,11 @@ package ddp
 
 import (
 	"math"
+	"math/big"
 	"testing"
 
 	"github.com/choir-fl/choir/dp"
+	"github.com/choir-fl/choir/secagg/field"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,6 +39,16 @@ func TestParametersThatContradictThemselvesAreRefused(t *testing.T) {
 		"extra of no bound":        {func(p *Parameters) { p.Extras[0].Bound = math.NaN() }, ErrParameters},
 		"extra without values":     {func(p *Parameters) { p.Extras[0].Largest = 0 }, ErrParameters},
 		"extra too large":          {func(p *Parameters) { p.Extras[0].Largest, p.Extras[0].Bound = 1<<31-100, 1<<31 }, ErrParameters},
+		"outlier below the clip":   {func(p *Parameters) { p.Outlier = 0.99 }, ErrParameters},
+		"outlier not a number":     {func(p *Parameters) { p.Outlier = math.NaN() }, ErrParameters},
+		"infinite outlier":         {func(p *Parameters) { p.Outlier = math.Inf(1) }, ErrParameters},
+		"extra under skellam":      {func(p *Parameters) { p.Noise = dp.Skellam }, ErrParameters},
+		"wide skellam":             {func(p *Parameters) { p.Noise, p.Extras, p.Scale = dp.Skellam, nil, 1<<14 }, ErrParameters},
+		"central with survivors":   {func(p *Parameters) { p.Central, p.Survivors, p.Corrupt = true, 2, 0 }, ErrParameters},
+		"central with corrupt":     {func(p *Parameters) { p.Central, p.Survivors, p.Corrupt = true, 1, 1 }, ErrParameters},
+		"central skellam":          {func(p *Parameters) { *p = centralParameters(); p.Noise, p.Extras = dp.Skellam, nil }, ErrParameters},
+		"central without noise":    {func(p *Parameters) { *p = centralParameters(); p.Sigma = 0 }, ErrParameters},
+		"central below samplers":   {func(p *Parameters) { *p = centralParameters(); p.Sigma = 0.24 / 64 }, ErrNarrow},
 		"extra twice":              {func(p *Parameters) { p.Extras = append(p.Extras, p.Extras[0]) }, ErrParameters},
 	} {
 		p := goodParameters()
@@ -86,7 +98,9 @@ func TestExtrasArePartOfTheEvent(t *testing.T) {
 func TestReplacingCostsTwiceTheSensitivity(t *testing.T) {
 	for _, law := range []dp.Mechanism{dp.DiscreteGaussian, dp.Skellam} {
 		p := goodParameters()
-		p.Noise = law
+		if p.Noise = law; law == dp.Skellam {
+			p.Extras = nil
+		}
 		m := mustCheck(t, p)
 		require.InEpsilon(t, m.Multiplier(dp.ZeroOut)/2, m.Multiplier(dp.ReplaceOne), 1e-9)
 		require.Greater(t, m.RDP(dp.ReplaceOne)(2), 3.9*m.RDP(dp.ZeroOut)(2))
@@ -106,18 +120,53 @@ func TestOtherRelationsArePromisedNothing(t *testing.T) {
 	require.Zero(t, Mechanism{}.Multiplier(dp.ZeroOut))
 }
 
-func TestExtraSumsLoseTheirTails(t *testing.T) {
+// centralParameters are goodParameters with all noise in one draw.
+func centralParameters() Parameters {
+	p := goodParameters()
+	p.Central, p.Survivors, p.Corrupt = true, 1, 0
+	return p
+}
+
+func TestCentralNoiseTakesNoRoomInAWord(t *testing.T) {
+	p := centralParameters()
+	m := mustCheck(t, p)
+	spec := m.Quantizer().Spec()
+	require.Zero(t, spec.NoiseTail)
+	require.Equal(t, []field.Extra{{Name: "bit", Bound: 16}}, spec.Extras)
+	require.Less(t, spec.Bits, mustCheck(t, goodParameters()).Quantizer().Spec().Bits)
+	require.Equal(t, 1, m.Shares().Count())
+	require.InEpsilon(t, 64, m.Shares().Sigma(), 1e-12)
+	require.InEpsilon(t, mustCheck(t, goodParameters()).Multiplier(dp.ZeroOut), m.Multiplier(dp.ZeroOut), 1e-12, "the same noise in the sum")
+	require.InEpsilon(t, m.TailDelta(), mustCheck(t, goodParameters()).TailDelta()/20, 1e-9, "one draw, and not one for each of 20 clients")
+	p.Sigma, p.Extras[0].Sigma = 0.25/64, 0.25
+	m = mustCheck(t, p)
+	require.Equal(t, big.NewRat(1, 16), m.Shares().Variance(), "one draw is a discrete Gaussian however narrow")
+	mustDraw(t, m, coins(1))
+}
+
+func TestExtraSharesAreThoseOfExtras(t *testing.T) {
 	m := mustCheck(t, goodParameters())
-	tail := uint64(m.ExtraShares(0).Tail())
-	sums, err := m.ExtraSums([]uint64{5*tail + 7}, 5)
-	require.NoError(t, err)
-	require.Equal(t, []int64{7}, sums)
-	for _, n := range []int{0, 21} {
-		_, err = m.ExtraSums([]uint64{1}, n)
-		require.ErrorIs(t, err, ErrArgument)
-	}
-	_, err = m.ExtraSums(nil, 5)
-	require.ErrorIs(t, err, ErrArgument)
+	require.Equal(t, 14, m.ExtraShares(0).Count())
 	require.Zero(t, m.ExtraShares(1).Count())
 	require.Zero(t, m.ExtraShares(-1).Count())
+}
+
+func TestBitExtraIsAsCoarseAsItsNoiseAllows(t *testing.T) {
+	for _, c := range []struct {
+		sigma  float64
+		shares int
+		want   uint64
+	}{{5, 100, 4}, {5, 101, 8}, {1.25, 25, 8}, {1000, 100, 2}, {0.001, 10, 8192}} {
+		e := BitExtra(c.sigma, c.shares)
+		require.Equal(t, Extra{Name: ClipBit, Largest: c.want, Bound: float64(c.want) / 2, Sigma: c.sigma * float64(c.want)}, e)
+		p := goodParameters()
+		p.Clients, p.Survivors, p.Corrupt, p.Extras = 200, c.shares+3, 3, []Extra{e}
+		mustCheck(t, p)
+	}
+	for _, sigma := range []float64{0, -1, math.NaN(), math.Inf(1), 1e-12} {
+		p := goodParameters()
+		p.Extras = []Extra{BitExtra(sigma, 14)}
+		_, err := p.Check()
+		require.ErrorIs(t, err, ErrParameters, "%g", sigma)
+	}
 }

@@ -13,6 +13,10 @@ import (
 // Releases compose by adding values at one order.
 type RDP func(alpha int) float64
 
+// maxWholeOrder is the largest order that a rho of Skellam noise holds for, as dp.Epsilon
+// takes it.
+const maxWholeOrder = 64
+
 // Add is the divergence of two independent releases together.
 func (r RDP) Add(other RDP) RDP {
 	return func(alpha int) float64 { return safe(r(alpha) + other(alpha)) }
@@ -39,6 +43,11 @@ func nothing(int) float64 { return math.Inf(1) }
 func (s Sensitivity) sound() bool {
 	return s.Dimension >= 1 && s.L1 > 0 && s.L2 > 0 && s.L1 <= math.MaxFloat64 && s.L2 <= math.MaxFloat64
 }
+
+// Tau bounds the logarithm of the ratio of two laws at every integer: of the sum of
+// Count discrete Gaussian shares, and of one discrete Gaussian of the same variance (KLS,
+// theorem on sums of discrete Gaussians).
+func (s Shares) Tau() float64 { return tau(s.count, s.Width()) }
 
 // tau bounds the distance between the law of n summed discrete Gaussians of standard
 // deviation width and that of one, after KLS:
@@ -83,6 +92,29 @@ func discreteGaussianRDP(sens Sensitivity, n int, width float64) RDP {
 		wide := l2 + t*math.Sqrt(d)
 		return safe(min(half*l2*l2+t*d, half*(l2*l2+2*l1*t+t*t*d), half*wide*wide))
 	}
+}
+
+// discreteGaussianZCDP bounds discreteGaussianRDP over the order, at every real order
+// above 1: KLS state their bound as one of concentrated privacy. The first of the three
+// does not grow with the order in its second term, which is at most that many times it.
+func discreteGaussianZCDP(sens Sensitivity, n int, width float64) float64 {
+	if n < 1 || !(width > 0) || !sens.sound() {
+		return math.Inf(1)
+	}
+	sigma := math.Sqrt(float64(n)) * width
+	t, d := tau(n, width), float64(sens.Dimension)
+	l1, l2 := sens.L1/sigma, sens.L2/sigma
+	wide := l2 + t*math.Sqrt(d)
+	return safe(safe(min(l2*l2/2+t*d, (l2*l2+2*l1*t+t*t*d)/2, wide*wide/2)))
+}
+
+// skellamZCDP bounds the divergence over the order at the whole orders 2 to 64.
+func skellamZCDP(r RDP) float64 {
+	var rho float64
+	for a := 2; a <= maxWholeOrder; a++ {
+		rho = max(rho, r(a)/float64(a))
+	}
+	return safe(rho)
 }
 
 // skellamRDP is the bound of AKL for total variance mu and integer orders:

@@ -183,3 +183,30 @@ func TestNothingIsPromisedWithoutNoise(t *testing.T) {
 		require.Equal(t, math.Inf(1), good.RDP(law, s)(-3))
 	}
 }
+
+// TestZCDPDominatesWhereSharesAreNarrow: where tau counts, in each of the three bounds.
+func TestZCDPDominatesWhereSharesAreNarrow(t *testing.T) {
+	for _, c := range []struct {
+		s     Sensitivity
+		n     int
+		width float64
+	}{
+		{Sensitivity{64, 40, 5}, 16, 0.5}, {Sensitivity{64, 40, 5}, 16, 0.7}, {Sensitivity{1 << 14, 500, 5}, 16, 0.6},
+		{Sensitivity{1, 1, 1}, 16, 0.6}, {Sensitivity{1 << 20, 5000, 5}, 50, 1}, {Sensitivity{1 << 28, 1e6, 100}, 1 << 20, 2},
+	} {
+		r, rho := discreteGaussianRDP(c.s, c.n, c.width), discreteGaussianZCDP(c.s, c.n, c.width)
+		closest := math.Inf(1)
+		for a := 2; a <= 1024; a++ {
+			require.GreaterOrEqual(t, float64(a)*rho, r(a), "%v at order %d", c, a)
+			closest = min(closest, float64(a)*rho/r(a))
+		}
+		require.Less(t, closest, 2.0, "the first bound, of a term without the order, may lose up to half")
+		sigma, x, d := math.Sqrt(float64(c.n))*c.width, tau(c.n, c.width), float64(c.s.Dimension)
+		want := min(math.Pow(c.s.L2/sigma, 2)/2+x*d, math.Pow(c.s.L2/sigma, 2)/2+c.s.L1/sigma*x+x*x*d/2, math.Pow(c.s.L2/sigma+x*math.Sqrt(d), 2)/2)
+		require.InEpsilon(t, want, rho, 1e-11)
+		require.Greater(t, rho, math.Pow(c.s.L2/sigma, 2)/2, "more than one discrete Gaussian of that width has")
+	}
+	for _, bad := range []float64{discreteGaussianZCDP(Sensitivity{}, 2, 2), discreteGaussianZCDP(Sensitivity{1, 1, 1}, 0, 2), discreteGaussianZCDP(Sensitivity{1, 1, 1}, 2, math.NaN())} {
+		require.Equal(t, math.Inf(1), bad)
+	}
+}

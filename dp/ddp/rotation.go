@@ -79,15 +79,19 @@ func (r Rotation) apply(x []float32, block func(x []float32, signs []byte, norm 
 	if r.padded == 0 || len(x) != r.padded {
 		return ErrArgument.At("rotation of %d values, want %d", len(x), r.padded)
 	}
+	r.blocks(func(first, n int, signs []byte, norm float32) { block(x[first:first+n], signs, norm) })
+	return nil
+}
+
+// blocks calls each with the place of every block in turn, its signs and its norm.
+func (r Rotation) blocks(each func(first, n int, signs []byte, norm float32)) {
 	var signs [BlockSize / 8]byte
 	stream := field.NewStream(r.key)
-	for len(x) > 0 {
-		n := min(len(x), BlockSize)
+	for first := 0; first < r.padded; first += BlockSize {
+		n := min(r.padded-first, BlockSize)
 		_, _ = stream.Read(signs[:n/8]) // never fails
-		block(x[:n], signs[:n/8], float32(1/math.Sqrt(float64(n))))
-		x = x[n:]
+		each(first, n, signs[:n/8], float32(1/math.Sqrt(float64(n))))
 	}
-	return nil
 }
 
 // flip multiplies each value by norm, or by -norm where its bit is set.

@@ -11,9 +11,12 @@ const (
 	// MinShareWidth is the least standard deviation of one client's share, in grid
 	// steps. Above it the sum of discrete Gaussian shares differs from one discrete
 	// Gaussian by tau < 1e-16 for each share; a little below, the bound is worthless.
+	// Central noise is one draw, to which this does not apply.
 	MinShareWidth = 2
 	// TailWidths: a share beyond so many standard deviations is redrawn.
 	TailWidths = 12
+	// maxSkellam is the widest Skellam share that package noise draws.
+	maxSkellam = 1 << 12
 	// maxShares keeps sums over shares short; it is far above any roster.
 	maxShares = 1 << 24
 	// maxWidth: twelve times it is about the widest field.
@@ -36,6 +39,11 @@ type Shares struct {
 // [HonestBucket.Honest]. It refuses sigma_L < MinShareWidth ([ErrNarrow]) and less than
 // one honest share ([ErrHonest]).
 func NewShares(sigma float64, survivors, corrupt int) (Shares, error) {
+	return newShares(sigma, survivors, corrupt, big.NewRat(MinShareWidth*MinShareWidth, 1))
+}
+
+// newShares refuses a variance of one share below least.
+func newShares(sigma float64, survivors, corrupt int, least *big.Rat) (Shares, error) {
 	if !(sigma > 0 && sigma <= maxReach) { // NaN fails
 		return Shares{}, ErrParameters.At("noise of %g grid steps, want above 0 and at most 2^45", sigma)
 	}
@@ -50,7 +58,7 @@ func NewShares(sigma float64, survivors, corrupt int) (Shares, error) {
 	variance.Mul(variance, variance)
 	variance.Quo(variance, new(big.Rat).SetInt64(int64(count)))
 	roundUp(variance)
-	if variance.Cmp(big.NewRat(MinShareWidth*MinShareWidth, 1)) < 0 {
+	if variance.Cmp(least) < 0 {
 		return Shares{}, ErrNarrow.At("noise of %g grid steps in %d shares", sigma, count)
 	}
 	if variance.Cmp(big.NewRat(maxWidth*maxWidth, 1)) > 0 {

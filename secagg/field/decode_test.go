@@ -157,3 +157,45 @@ func TestDecodeDividesOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float64{1.0 / 3, -10.0 / 3, 0}, values)
 }
+
+func TestIntegersAreThoseOfTheSum(t *testing.T) {
+	s := goodSpec()
+	s.Range, s.NoiseTail, s.Dimension = 1000, 50, block+3
+	q := mustCheck(t, s)
+	const n = 7
+	sum, want := make([]uint32, block+5), make([]int64, block+3)
+	for i := range want {
+		want[i] = int64(i*i%(2*n*1050+1)) - n*1050
+		sum[i] = uint32(want[i]+n<<15) + 1<<q.WordBits() // a bit above the ring
+	}
+	sum[block+3], sum[block+4] = 5, n*60000
+	got, values := make([]int64, block+3), make([]float64, block+3)
+	extras, err := q.Integers(got, sum, n)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, []uint64{5, n * 60000}, extras)
+	_, err = q.Decode(values, sum, n)
+	require.NoError(t, err)
+	for i, v := range values {
+		require.Equal(t, float64(want[i])/q.Spec().Scale, v, "Decode is Integers over Scale")
+	}
+
+	for name, c := range map[string]struct {
+		word int
+		add  uint32
+	}{"last coordinate": {block + 2, 1 << 20}, "last extra": {block + 4, 1}} {
+		sum[c.word] += c.add
+		got[0] = 9
+		extras, err = q.Integers(got, sum, n)
+		require.ErrorIs(t, err, ErrRange, name)
+		require.Nil(t, extras)
+		require.Equal(t, make([]int64, block+3), got, "nothing half decoded is left")
+		sum[c.word] -= c.add
+	}
+	for _, c := range []struct{ values, sum, clients int }{{block + 3, block + 5, 0}, {block + 3, block + 5, 101}, {block + 2, block + 5, 1}, {block + 3, block + 4, 1}} {
+		_, err = q.Integers(make([]int64, c.values), make([]uint32, c.sum), c.clients)
+		require.ErrorIs(t, err, ErrArgument)
+	}
+	_, err = Quantizer{}.Integers(nil, nil, 1)
+	require.ErrorIs(t, err, ErrSpec)
+}
