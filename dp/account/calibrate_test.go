@@ -1,6 +1,7 @@
 package account
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,7 @@ func TestCalibrationMatchesTheAnchor(t *testing.T) {
 		{.01, 1000, 2, 1e-5, 1.02228983, 0.95910329},
 		{.01, 1e4, 8, 1e-5, 0.91688122, 0.88253022},
 		{1. / 34, 1500, 10, 1. / 3400, 0.83312208, 0.79128765},
+		{100. / 342477, 1500, 10, 1. / 342477, 0.35346149, 0.32933020},
 	} {
 		plan := func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(t, g.q, z, g.steps)}, nil }
 		z, err := Noise(g.epsilon, g.delta, ByRDP, plan)
@@ -32,7 +34,7 @@ func TestCalibrationMatchesTheAnchor(t *testing.T) {
 		require.LessOrEqual(t, e, g.epsilon, "the safe side")
 		z, err = Noise(g.epsilon, g.delta, ByPLD(1e-4), plan)
 		require.NoError(t, err)
-		t.Log(z, g.pld)
+		t.Logf("%.9f, anchor %.9f", z, g.pld)
 		require.InDelta(t, g.pld, z, 5e-6)
 	}
 	z, err := Noise(1, 1e-5, ByPLD(1e-4), func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(t, .01, z, 1)}, nil })
@@ -42,7 +44,17 @@ func TestCalibrationMatchesTheAnchor(t *testing.T) {
 		return []dp.Event{gaussian(t, .001, sigma/6, 25)}, nil
 	})
 	require.NoError(t, err)
-	require.InDelta(t, 3.20956502598, z, 1e-5)
+	require.InDelta(t, 3.20956502598, z, 2e-5)
+	// The anchor's search stops short of the least level: at its levels epsilon is below 1.
+	for q, g := range map[float64]struct {
+		z     float64
+		steps int64
+	}{.01: {.67379294682, 1}, .001: {3.20956502598 / 6, 25}} {
+		e, err := ByPLD(1e-4)([]dp.Event{gaussian(t, q, g.z, g.steps)}, 1e-5)
+		require.NoError(t, err)
+		require.Less(t, e, 1.)
+		require.Greater(t, e, 1-1e-5)
+	}
 }
 
 func TestMostRoundsStayWithinTheTarget(t *testing.T) {
@@ -89,4 +101,19 @@ func TestFilterDoesNotLoseSmallSpends(t *testing.T) {
 	before := f.spent
 	require.NoError(t, f.Charge(gaussian(t, 1, 1e30, 1)))
 	require.Greater(t, f.spent, before)
+}
+
+func BenchmarkNoise(b *testing.B) {
+	for _, g := range []struct {
+		q              float64
+		steps          int64
+		epsilon, delta float64
+	}{{.04, 2000, 8, 1e-5}, {.01, 1000, 2, 1e-5}, {.01, 1e4, 8, 1e-5}, {1. / 34, 1500, 10, 1. / 3400}, {100. / 342477, 1500, 10, 1. / 342477}} {
+		b.Run(fmt.Sprintf("q=%.4g/steps=%d", g.q, g.steps), func(b *testing.B) {
+			for b.Loop() {
+				_, err := Noise(g.epsilon, g.delta, ByPLD(1e-4), func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(b, g.q, z, g.steps)}, nil })
+				require.NoError(b, err)
+			}
+		})
+	}
 }

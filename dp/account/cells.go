@@ -41,10 +41,11 @@ func divide(l law, grid, lo, hi float64) (cells, error) {
 	}
 	n := int(last - first)
 	c := cells{grid: grid, origin: first * grid, p: make([]float64, n), q: make([]float64, n)}
-	before := l.at(first * grid)
+	at := ascending(l)
+	before := at(first * grid)
 	c.pUnder, c.qUnder = before.pBelow, before.qBelow
 	for i := range n {
-		after := l.at((first + float64(i) + 1) * grid)
+		after := at((first + float64(i) + 1) * grid)
 		c.p[i] = between(before.pBelow, before.pAbove, after.pBelow, after.pAbove)
 		c.q[i] = between(before.qBelow, before.qAbove, after.qBelow, after.qAbove)
 		before = after
@@ -105,10 +106,36 @@ func (c cells) upper() atoms {
 // middles exactly by pooling a little with a neighbour: of higher loss if short, of
 // lower if over. Where that does not go, the loss is lowered. What is beyond the ends is
 // dropped. Pooling loses in the second order of the grid only, as connect-the-dots adds.
+//
+// A cell with much mass at an end of all losses has no neighbour to pool with. Then all
+// places are moved to have this one right.
 func (c cells) lower() atoms {
-	n := len(c.p)
-	a := atoms{c.grid, c.origin + c.grid/2, append([]float64(nil), c.p...), 0}
-	q := append([]float64(nil), c.q...)
+	a, lost, worst := c.pooled(0)
+	if lost > 0.01*c.grid*c.grid {
+		// A little to the left, that rounding does not make it fall short.
+		move := math.Log(c.p[worst-1]/c.q[worst-1]) - (a.origin + float64(worst)*c.grid) - 1e-9*c.grid
+		if b, less, _ := c.pooled(move); less < lost {
+			return b
+		}
+	}
+	return a
+}
+
+// pooled is lower with all places moved by less than a grid. lost is the mean by which
+// losses were lowered, worst the cell that lost most.
+func (c cells) pooled(move float64) (a atoms, lost float64, worst int) {
+	// One empty cell before the first, for what is lowered below it.
+	n, most := len(c.p)+1, 0.0
+	a = atoms{c.grid, c.origin - c.grid/2 + move, make([]float64, n), 0}
+	q := make([]float64, n)
+	copy(a.mass[1:], c.p)
+	copy(q[1:], c.q)
+	lose := func(i int, x float64) {
+		lost += x
+		if x > most {
+			most, worst = x, i
+		}
+	}
 	e := newPowers(a.origin, c.grid)
 	growth := math.Expm1(c.grid)
 	for i := range n {
@@ -126,6 +153,8 @@ func (c cells) lower() atoms {
 			if m := over / growth; i > 0 && m <= a.mass[i-1]/2 {
 				a.mass[i-1] -= m
 				a.mass[i] += m
+			} else {
+				lose(i, over)
 			}
 		case over < 0 && i+1 < n && a.mass[i+1] > 0:
 			above := a.mass[i+1] / q[i+1]
@@ -136,20 +165,24 @@ func (c cells) lower() atoms {
 				a.mass[i] += m
 				break
 			}
-			a.lowered(i, p, q[i])
+			fallthrough
 		case over < 0:
-			a.lowered(i, p, q[i])
+			lose(i, a.lowered(i, p, q[i]))
 		}
 	}
-	return a
+	return a, lost, worst
 }
 
-// lowered moves the mass at i to the nearest place at or below its true loss.
-func (a *atoms) lowered(i int, p, q float64) {
+// lowered moves the mass at i to the nearest place at or below its true loss, and returns
+// mass times distance.
+func (a *atoms) lowered(i int, p, q float64) float64 {
 	a.mass[i] = 0
-	if j := int(math.Floor((math.Log(p/q)-a.origin)/a.grid - 1e-9)); j >= 0 && j < i {
+	x := (math.Log(p/q) - a.origin) / a.grid
+	if j := int(math.Floor(x - 1e-9)); j >= 0 && j < i {
 		a.mass[j] += p
+		return p * (x - float64(j)) * a.grid
 	}
+	return p * a.grid
 }
 
 // powers gives exp(origin + i*grid) for ascending i, one multiplication each, begun anew

@@ -9,6 +9,9 @@
 //   - GDP and zCDP are exact, or nearly, for noise on sums that nobody sampled.
 //   - PLD composes the whole law of the privacy loss on a grid, from above and from
 //     below, so that the gap is known. It is for a schedule that was fixed in advance.
+//     The sum of many losses is smooth: its characteristic function dies out at
+//     frequencies that are low for the grid, and only those are computed, with a proof
+//     that the others do not matter; where that is not so, by a transform of the whole.
 //
 // All take dp.Event values, so sensitivity and relation are never a matter of
 // convention. Every bound named epsilon or upper errs to the safe side; where
@@ -19,6 +22,6 @@
 //
 // Sources of formulas: Mironov, Talwar and Zhang 2019 (sampled Gaussian); Wang, Balle
 // and Kasiviswanathan 2019 (fixed size); Canonne, Kamath and Steinke 2020, proposition
-// 12 (conversion); Dong, Roth and Su 2022 (GDP); Doroshenko et al. 2022 (connect the
-// dots); Feldman and Zrnic 2021 (filters).
+// 12 (conversion); Dong, Roth and Su 2022 (GDP, trade-off functions); Doroshenko et al.
+// 2022 (connect the dots); Feldman and Zrnic 2021 (filters).
 package account

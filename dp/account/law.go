@@ -6,7 +6,7 @@ import "math"
 type edge struct{ pBelow, pAbove, qBelow, qAbove float64 }
 
 // law is a dominating pair (P, Q) on a line along which the loss ln dP/dQ never
-// decreases. at may be called with ascending losses only where a law says so.
+// decreases.
 type law interface {
 	// at divides the line into losses up to e and above. The smaller side of each law
 	// has a small relative error.
@@ -35,6 +35,9 @@ func (m normals) at(x float64) (below, above float64) {
 
 // logDensity returns the logarithm of the density at x but for a constant, and its slope plus x.
 func (m normals) logDensity(x float64) (l, slope float64) {
+	if len(m.mean) == 1 {
+		return math.Log(m.weight[0]) + m.mean[0]*(x-m.mean[0]/2), m.mean[0]
+	}
 	top := math.Inf(-1)
 	for i := range m.mean {
 		top = max(top, m.mean[i]*(x-m.mean[i]/2))
@@ -106,7 +109,28 @@ func (m mixtureLaw) loss(x float64) (l, slope float64) {
 	return p - q, ps - qs
 }
 
-func (m mixtureLaw) at(e float64) edge {
+// sweeper is a law that finds an edge faster from the one before.
+type sweeper interface {
+	sweep() func(e float64) edge
+}
+
+// ascending returns at, for calls one after the other with ascending losses.
+func ascending(l law) func(e float64) edge {
+	if s, ok := l.(sweeper); ok {
+		return s.sweep()
+	}
+	return l.at
+}
+
+func (m mixtureLaw) at(e float64) edge { return m.sweep()(e) }
+
+func (m mixtureLaw) sweep() func(e float64) edge {
+	x := 0.0
+	return func(e float64) edge { return m.find(e, &x) }
+}
+
+// find searches from where x is, and leaves it where the edge was.
+func (m mixtureLaw) find(e float64, from *float64) edge {
 	const far = 1e4
 	lo, hi := -far, far
 	if l, _ := m.loss(lo); l >= e {
@@ -115,7 +139,7 @@ func (m mixtureLaw) at(e float64) edge {
 	if l, _ := m.loss(hi); l <= e {
 		return edge{1, 0, 1, 0}
 	}
-	x := 0.0
+	x := *from
 	for range 200 {
 		l, slope := m.loss(x)
 		if l < e {
@@ -124,14 +148,17 @@ func (m mixtureLaw) at(e float64) edge {
 			hi = x
 		}
 		next := x + (e-l)/slope
-		if !(next > lo && next < hi) {
+		newton := next > lo && next < hi
+		if !newton {
 			next = lo + (hi-lo)/2
 		}
-		if math.Abs(next-x) <= 4e-16*(1+math.Abs(x)) {
+		step := math.Abs(next-x) / (1 + math.Abs(x))
+		x = next
+		if newton && step <= 1e-9 || step <= 4e-16 { // the error of Newton's step is of second order
 			break
 		}
-		x = next
 	}
+	*from = x
 	var d edge
 	d.pBelow, d.pAbove = m.p.at(x)
 	d.qBelow, d.qAbove = m.q.at(x)
@@ -244,7 +271,14 @@ type blend struct {
 func (b blend) scale() float64  { return max(b.first.scale(), b.second.scale()) }
 func (b blend) symmetric() bool { return b.first.symmetric() && b.second.symmetric() }
 
-func (b blend) at(e float64) edge {
-	x, y, w, v := b.first.at(e), b.second.at(e), b.weight, 1-b.weight
+func (b blend) at(e float64) edge { return b.sweep()(e) }
+
+func (b blend) sweep() func(e float64) edge {
+	first, second := ascending(b.first), ascending(b.second)
+	return func(e float64) edge { return b.mix(first(e), second(e)) }
+}
+
+func (b blend) mix(x, y edge) edge {
+	w, v := b.weight, 1-b.weight
 	return edge{w*x.pBelow + v*y.pBelow, w*x.pAbove + v*y.pAbove, w*x.qBelow + v*y.qBelow, w*x.qAbove + v*y.qAbove}
 }

@@ -204,7 +204,8 @@ func (p *PLD) Delta(epsilon, tolerance float64) (PLDBound, error) {
 	return p.refine(target{epsilon: epsilon}, tolerance)
 }
 
-// EpsilonAt returns bounds at delta on one grid, or ErrTooLarge.
+// EpsilonAt returns bounds at delta on one grid, or on a finer one where so many steps
+// lie on so few points of it that it says little; or ErrTooLarge.
 func (p *PLD) EpsilonAt(grid, delta float64) (PLDBound, error) {
 	if err := checkDelta(delta); err != nil {
 		return PLDBound{}, err
@@ -228,6 +229,9 @@ func (p *PLD) refine(t target, tolerance float64) (PLDBound, error) {
 				return best, nil
 			}
 			return b, err
+		}
+		if b.Grid > 0 {
+			grid = b.Grid
 		}
 		value, least := b.Epsilon, 1e-7
 		if t.delta == 0 {
@@ -268,6 +272,28 @@ func (p *PLD) firstGrid(t target) float64 {
 	return grid
 }
 
+// resolved halves a grid on which the bulk of a step that is often taken lies on a few
+// points, as long as the step has few in all: it costs nothing, and where the edges
+// happen to fall would else show in epsilon.
+func (p *PLD) resolved(laws []group, grid float64, t target) float64 {
+	const points, cells = 8, 1 << 16
+	for _, g := range laws {
+		if !(grid*math.Sqrt(float64(g.count)) > 0.05) {
+			continue
+		}
+		lo, hi := span(g.law, p.cut(t))
+		quantile := func(mass float64) float64 {
+			_, e := bisect(0, hi-lo, 1e-3, func(e float64) bool { return g.law.at(lo+e).pBelow >= mass })
+			return e
+		}
+		bulk := quantile(.9) - quantile(.1)
+		for bulk > 0 && bulk < points*grid && (hi-lo)/grid < cells/2 {
+			grid /= 2
+		}
+	}
+	return grid
+}
+
 // cut is the mass of one step that may be beyond the grid.
 func (p *PLD) cut(t target) float64 {
 	total := 1.0
@@ -297,6 +323,7 @@ func (p *PLD) at(grid float64, t target, both bool) (PLDBound, error) {
 		return p.exact(t)
 	}
 	laws := p.laws()
+	grid = p.resolved(laws, grid, t)
 	forward, mirrored := make([]cells, len(laws)), true
 	for i, g := range laws {
 		lo, hi := span(g.law, p.cut(t))
