@@ -209,7 +209,15 @@ func (a *attempt) upload(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	if err := a.c.state.Charge(a.result.Round); err != nil {
+	account, err := a.c.state.Account()
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	charged, err := a.p.Charge(account)
+	if err != nil {
+		return a.leave(errors.Join(err, r.Close()))
+	}
+	if err := a.c.keep(account, charged); err != nil {
 		return errors.Join(err, r.Close())
 	}
 	a.c.log.Info("uploading", "round", a.result.Round, "bytes", size)

@@ -40,7 +40,7 @@ func TestNothingLeavesBeforeItsRecordIsDurable(t *testing.T) {
 		r, err := s.against(t, client.NewMemory(), adder(1)).RunOnce(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, client.Result{Round: s.id(), Joined: true, Completed: true, Reason: "completed"}, r)
-		require.Equal(t, []string{"check-in", "send 0", "send 1", "put", "send 2", "create", "close", "put", "charge", "upload 3",
+		require.Equal(t, []string{"check-in", "send 0", "send 1", "put", "send 2", "create", "close", "put", "keep", "upload 3",
 			"put", "send 4", "erase", "remove"}, s.told())
 	})
 }
@@ -118,7 +118,7 @@ func TestACrashBetweenSealAndUploadUploadsTheSameBytesOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, r.Completed)
 		require.Equal(t, before, s.bodies["upload 3"])
-		n, err := memory.Charged()
+		n, err := attempts(memory)
 		require.NoError(t, err)
 		require.Equal(t, 1, n, "one attempt is charged once")
 	})

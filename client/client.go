@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -160,7 +161,11 @@ func (c *Client) once(ctx context.Context, g *graves) (Result, error) {
 		c.latest = secagg.RoundID{}
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(records), func(a, b secagg.RoundID) int { return strings.Compare(a.String(), b.String()) }) {
-		p, fx, err := c.resume(id, records[id])
+		account, err := c.state.Account()
+		if err != nil {
+			return Result{}, err
+		}
+		p, fx, err := c.resume(id, records[id], account)
 		if err != nil {
 			c.log.Info("attempt is not resumed", "round", id, "reason", err)
 			g.bury(id)
@@ -176,13 +181,12 @@ func (c *Client) once(ctx context.Context, g *graves) (Result, error) {
 
 // checkIn asks for work and does it.
 func (c *Client) checkIn(ctx context.Context, records map[secagg.RoundID][]byte) (Result, error) {
-	if c.lifetime > 0 {
-		switch n, err := c.state.Charged(); {
-		case err != nil:
-			return Result{}, err
-		case n >= c.lifetime:
-			return Result{}, ErrLifetime.At("%d attempts", n)
-		}
+	account, err := c.state.Account()
+	if err != nil {
+		return Result{}, err
+	}
+	if n := account.Attempts(); c.lifetime > 0 && n >= c.lifetime {
+		return Result{}, ErrLifetime.At("%d attempts", n)
 	}
 	offer, err := c.transport.CheckIn(ctx, c.job, c.conditions())
 	if err != nil {
@@ -198,8 +202,13 @@ func (c *Client) checkIn(ctx context.Context, records map[secagg.RoundID][]byte)
 	if c.job != "" && r.Round.Job != c.job {
 		return r, ErrJob.At("%q", r.Round.Job)
 	}
-	p, err := Accept(c.policy(), *offer.Task, rand.Reader)
+	p, err := Accept(c.policy(account), *offer.Task, rand.Reader)
 	if err != nil {
+		return r, err
+	}
+	seen, err := account.See(*offer.Task)
+	if err = errors.Join(err, c.keep(account, seen)); err != nil {
+		p.Erase()
 		return r, err
 	}
 	if err := c.transport.Send(ctx, p.Join()); err != nil {
@@ -216,9 +225,17 @@ func (c *Client) checkIn(ctx context.Context, records map[secagg.RoundID][]byte)
 	return newAttempt(c, p).run(ctx, Effects{})
 }
 
+// keep makes a changed account durable.
+func (c *Client) keep(before, after Account) error {
+	if bytes.Equal(before.Encode(), after.Encode()) {
+		return nil
+	}
+	return c.state.Keep(after)
+}
+
 // resume rebuilds an attempt from its record. Any error makes it a tombstone.
-func (c *Client) resume(id secagg.RoundID, record []byte) (*Participant, Effects, error) {
-	p, fx, err := Resume(c.policy(), record)
+func (c *Client) resume(id secagg.RoundID, record []byte, account Account) (*Participant, Effects, error) {
+	p, fx, err := Resume(c.policy(account), record)
 	if err != nil {
 		return nil, Effects{}, err
 	}
@@ -226,7 +243,7 @@ func (c *Client) resume(id secagg.RoundID, record []byte) (*Participant, Effects
 		err = secagg.ErrEncoding.At("record of %s", p.task.Round)
 	} else if fx.Upload {
 		// Nothing may have left yet, and the device may have changed its mind.
-		err = c.consent.Allow(p.task)
+		err = p.allowed(account)
 	}
 	if err != nil {
 		p.Erase()

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"math"
 	"slices"
 
 	"github.com/choir-fl/choir/fault"
@@ -8,8 +9,13 @@ import (
 	"github.com/choir-fl/choir/tensor"
 )
 
-// ErrConsent is a plan below the device's own floor.
-var ErrConsent = fault.New(fault.Refused, "client/consent", "the plan asks for more than this device allows", "change the plan, or the limits of this device")
+// Refusals of Limits.
+var (
+	// ErrConsent is a plan below the device's own floor.
+	ErrConsent = fault.New(fault.Refused, "client/consent", "the plan asks for more than this device allows", "change the plan, or the limits of this device")
+	// ErrBudget is a contribution beyond what the device may spend in its life.
+	ErrBudget = fault.New(fault.Refused, "client/budget", "another contribution would spend more than this device's lifetime budget", "leave the job, or raise the budget of the device on purpose")
+)
 
 // Defaults of Limits.
 const (
@@ -19,9 +25,9 @@ const (
 	DefaultModelBytes = 512 << 20
 )
 
-// Limits is a device's policy in plain fields; it implements Consent. The zero
-// value is strict: at least DefaultMinimum clients in every sum that is opened,
-// models of at most DefaultModelBytes, and no plan that opens exact sums.
+// Limits is a device's policy in plain fields; it implements Consent and Budget. The
+// zero value is strict: at least DefaultMinimum clients in every sum that is opened,
+// models of at most DefaultModelBytes, and no plan whose coordinator sees exact sums.
 type Limits struct {
 	// Jobs lists the jobs to take part in. Empty means any.
 	Jobs []string
@@ -39,9 +45,25 @@ type Limits struct {
 	// MaxModelBytes is the largest model file. Zero means DefaultModelBytes.
 	// Training and encoding need about five times the file in memory.
 	MaxModelBytes int64
-	// TrustCoordinator allows plans without noise, whose sums the coordinator
-	// sees exactly. Without it they are refused, whatever the plan says.
+	// TrustCoordinator allows plans whose coordinator sees exact sums: privacy modes
+	// none and central, and distributed where the plan says that it trusts its
+	// coordinator, as under scheme plain. Without it they are refused, whatever the
+	// plan says.
 	TrustCoordinator bool
+	// NoiseMultiplier is the least standard deviation of the noise in an opened sum, over
+	// the norm that contributions are clipped to, which is by how much one of them can
+	// change the sum. Zero means any.
+	NoiseMultiplier float64
+	// MinShares is the fewest honest clients, in the plan's own reckoning, in a sum that
+	// they share the noise of. Zero means any. It is asked of privacy mode distributed
+	// alone: in the others noise rests on no other client.
+	MinShares int
+	// LifetimeEpsilon and LifetimeDelta bound what the device spends in its life by all
+	// its contributions together, over all jobs, as Account.Epsilon reckons. Zero means
+	// no bound; both or none must be set. A contribution without noise costs infinitely
+	// much: under a bound it is refused, also with TrustCoordinator, and after one no
+	// bound holds any more. The client needs a State that lasts.
+	LifetimeEpsilon, LifetimeDelta float64
 }
 
 // Allow implements Consent. The error says which limit the plan breaks.
@@ -50,6 +72,10 @@ func (l Limits) Allow(task secagg.Task) error {
 		return err
 	}
 	t := task.Terms
+	clip := t.Encoding.ClipNorm
+	if t.Noise != (secagg.Noise{}) {
+		clip = task.ClipNorm // the round's own; integers, and with them the noise, stay as they are
+	}
 	minimum, size := l.Minimum, l.MaxModelBytes
 	if minimum == 0 {
 		minimum = DefaultMinimum
@@ -64,20 +90,59 @@ func (l Limits) Allow(task secagg.Task) error {
 		return ErrConsent.At("sums of as few as %d clients, at least %d allowed", t.Smallest(), minimum)
 	case t.Committee.Len() > 0 && !slices.Contains(l.Committees, t.Committee.Root()):
 		return ErrConsent.At("committee %s with root %s is not among those pinned", t.Committee.Name(), t.Committee.Root())
-	case l.MaxClipNorm > 0 && !(t.Encoding.ClipNorm <= l.MaxClipNorm):
-		return ErrConsent.At("clip norm %g, at most %g allowed", t.Encoding.ClipNorm, l.MaxClipNorm)
+	case l.MaxClipNorm > 0 && !(clip <= l.MaxClipNorm):
+		return ErrConsent.At("clip norm %g, at most %g allowed", clip, l.MaxClipNorm)
 	case file > size:
 		return ErrConsent.At("model of %d bytes, at most %d allowed", file, size)
-	case t.Privacy == secagg.PrivacyNone && !l.TrustCoordinator:
+	case exact(t) && !l.TrustCoordinator:
 		return ErrConsent.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
+	case !(t.Noise.Sigma >= float64(l.NoiseMultiplier*t.Encoding.ClipNorm)):
+		return ErrConsent.At("noise multiplier %.4g, at least %g allowed", t.Noise.Sigma/t.Encoding.ClipNorm, l.NoiseMultiplier)
+	case t.Privacy == secagg.PrivacyDistributed && t.Noise.Shares() < l.MinShares:
+		return ErrConsent.At("noise shared by as few as %d honest clients, at least %d allowed", t.Noise.Shares(), l.MinShares)
+	}
+	return nil
+}
+
+// exact reports whether terms let the coordinator see sums without noise, or without
+// all of it.
+func exact(t secagg.Terms) bool {
+	switch t.Privacy {
+	case secagg.PrivacyLocal: // each client's own share suffices
+		return false
+	case secagg.PrivacyDistributed:
+		return t.TrustCoordinator // nobody holds the shares against the session
+	}
+	return true
+}
+
+// Afford implements Budget.
+func (l Limits) Afford(task secagg.Task, after Account) error {
+	if err := l.check(); err != nil || l.LifetimeEpsilon == 0 {
+		return err
+	}
+	if task.Terms.Noise == (secagg.Noise{}) {
+		return ErrBudget.At("round %s: privacy mode %q has no noise and costs infinitely much", task.Round, task.Terms.Privacy)
+	}
+	if epsilon := after.Epsilon(l.LifetimeDelta); !(epsilon <= l.LifetimeEpsilon) {
+		return ErrBudget.At("round %s: epsilon %.4g at delta %g afterwards, at most %g allowed", task.Round, epsilon, l.LifetimeDelta, l.LifetimeEpsilon)
 	}
 	return nil
 }
 
 // check refuses numbers that would read as no limit at all.
 func (l Limits) check() error {
-	if l.Minimum < 0 || !(l.MaxClipNorm >= 0) || l.MaxModelBytes < 0 {
+	switch { // NaN fails each
+	case l.Minimum < 0 || !(l.MaxClipNorm >= 0) || l.MaxModelBytes < 0 || l.MinShares < 0:
 		return ErrOptions.At("limits: a number is negative or not one")
+	case !(l.NoiseMultiplier >= 0 && l.NoiseMultiplier <= math.MaxFloat64):
+		return ErrOptions.At("limits: noise multiplier %v", l.NoiseMultiplier)
+	case (l.LifetimeEpsilon == 0) != (l.LifetimeDelta == 0):
+		return ErrOptions.At("limits: of lifetime epsilon and delta one is missing")
+	case l.LifetimeEpsilon != 0 && !(l.LifetimeEpsilon > 0 && l.LifetimeEpsilon <= math.MaxFloat64):
+		return ErrOptions.At("limits: lifetime epsilon %v", l.LifetimeEpsilon)
+	case l.LifetimeDelta != 0 && !(l.LifetimeDelta > 0 && l.LifetimeDelta < 1):
+		return ErrOptions.At("limits: lifetime delta %v is not in (0,1)", l.LifetimeDelta)
 	}
 	return nil
 }

@@ -33,6 +33,13 @@ type Consent interface {
 	Allow(task secagg.Task) error
 }
 
+// Budget is what a Consent may also be: it bounds what the device spends of its privacy.
+type Budget interface {
+	// Afford returns nil to contribute, or why not, given the account that the device
+	// will have afterwards. It is called after Allow, as often, and on the account only.
+	Afford(task secagg.Task, after Account) error
+}
+
 // Conditions is the state of a device at check-in.
 type Conditions struct {
 	Charging  bool
@@ -99,14 +106,13 @@ type Sealed interface {
 	Remove(round secagg.RoundID) error
 }
 
-// Tally counts the attempts to which a device contributed in its life, whatever
-// became of them.
+// Tally keeps the device's account of what it contributed in its life. The client
+// charges an attempt before the first byte of the upload leaves, whatever becomes of it.
 type Tally interface {
-	// Charge counts an attempt. It is durable when it returns, and is called before
-	// the first byte of the upload leaves. Charging the latest one again changes nothing.
-	Charge(round secagg.RoundID) error
-	// Charged returns how many attempts were counted.
-	Charged() (int, error)
+	// Account returns the account that was kept last; the zero Account if there is none.
+	Account() (Account, error)
+	// Keep replaces the account. It is durable when it returns. See Account.Encode.
+	Keep(Account) error
 }
 
 // State is what a client keeps across restarts. At most one client uses it at a

@@ -11,11 +11,15 @@
 //
 // The coordinator is not trusted. A task is refused before anything but the
 // check-in left the device unless the app handed in its scheme and the device's
-// [Consent] allows its terms; [Limits], the default, allows no plan that opens
-// exact sums. The device counts what it contributes to, and stops at the number
-// that [WithLifetime] sets, whatever the coordinator claims. Everybody in a round
-// must be enrolled by the pinned authority, and the model must be the one that
-// the task names.
+// [Consent] allows its terms; [Limits], the default, allows no plan whose
+// coordinator sees exact sums, and can demand a floor of noise. The device keeps an
+// [Account] of what it contributes to and what that costs of its privacy, charged
+// before an upload begins, whatever the coordinator claims became of it. It stops
+// at the number that [WithLifetime] sets and refuses what [Limits] cannot afford,
+// takes part in a job no more often than the plan says, and refuses a task whose
+// privacy ledger is older than one it has seen. Everybody in a round must be
+// enrolled by the pinned authority, the honest ones among them must be as many as
+// the plan shares its noise among, and the model must be the one that the task names.
 //
 // # Restarts
 //

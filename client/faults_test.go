@@ -84,8 +84,8 @@ func (s mortalState) Remove(id secagg.RoundID) error {
 	return s.do("remove", func() error { return s.State.Remove(id) })
 }
 
-func (s mortalState) Charge(id secagg.RoundID) error {
-	return s.do("charge", func() error { return s.State.Charge(id) })
+func (s mortalState) Keep(a client.Account) error {
+	return s.do("keep", func() error { return s.State.Keep(a) })
 }
 
 type mortalWriter struct {
@@ -152,8 +152,8 @@ func TestAFaultAtAnyPointLosesAtMostOneContribution(t *testing.T) {
 		{"put", true, resumes},
 		{"open", false, resumes},
 		{"open", true, resumes},
-		{"charge", false, resumes},
-		{"charge", true, resumes},
+		{"keep", false, resumes},
+		{"keep", true, resumes},
 		{"upload", false, resumes},
 		{"upload", true, resumes},
 		{"remove", false, done},
@@ -263,9 +263,9 @@ func faultAt(t *testing.T, point string, persisted, killed, alone bool, then str
 		_, _, err = memory.Open(secagg.RoundID{Job: "job", Round: 1, Attempt: 1})
 		require.ErrorIs(t, err, client.ErrSealed)
 	}
-	n, err := memory.Charged()
+	account, err := memory.Account()
 	require.NoError(t, err)
-	require.Equal(t, charged, n)
+	require.Equal(t, charged, account.Attempts())
 }
 
 func TestAFaultUnderPairwiseNeverSpoilsTheRound(t *testing.T) {
@@ -282,7 +282,7 @@ func TestAFaultUnderPairwiseNeverSpoilsTheRound(t *testing.T) {
 		{"create", 1, false, false}, // the ciphertext
 		{"close", 1, false, false},
 		{"put", 2, false, true}, // what is resumed
-		{"charge", 1, true, true},
+		{"keep", 1, true, true},
 		{"upload", 1, true, true},
 		{"put", 3, true, true}, // agree
 		{"send", 5, true, true},

@@ -15,15 +15,14 @@ var ErrSealed = fault.New(fault.NotFound, "client/sealed", "there is no cipherte
 
 // Memory is a State that lives and ends with the process. A restart loses the
 // contribution under way, which counts as a drop-out for the round, and the
-// count of attempts, so that WithLifetime means little. It loses no protection:
-// the attempt's secrets are gone too, so it cannot be answered twice.
+// device's account, so that WithLifetime, a lifetime budget and the witness of the
+// ledger mean little. The attempt's secrets are gone too, so it cannot be answered twice.
 // Ciphertexts are held in memory: about the size of the model each.
 type Memory struct {
 	mu      sync.Mutex
 	records map[secagg.RoundID][]byte
 	sealed  map[secagg.RoundID][]byte
-	charged int
-	last    secagg.RoundID
+	account Account
 }
 
 // NewMemory returns an empty State in memory.
@@ -98,19 +97,17 @@ func (m *Memory) Remove(round secagg.RoundID) error {
 	return nil
 }
 
-// Charge implements Tally.
-func (m *Memory) Charge(round secagg.RoundID) error {
+// Account implements Tally.
+func (m *Memory) Account() (Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.last != round {
-		m.charged, m.last = m.charged+1, round
-	}
-	return nil
+	return m.account, nil
 }
 
-// Charged implements Tally.
-func (m *Memory) Charged() (int, error) {
+// Keep implements Tally.
+func (m *Memory) Keep(a Account) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.charged, nil
+	m.account = a
+	return nil
 }

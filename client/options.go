@@ -43,7 +43,7 @@ func WithSchemes(schemes ...secagg.ClientScheme) Option {
 }
 
 // WithConsent sets the device's policy. The default is Limits{}, which refuses
-// every plan without noise.
+// every plan whose coordinator sees exact sums. If it is a Budget too, that is asked.
 func WithConsent(c Consent) Option { return func(o *options) { o.consent = c } }
 
 // WithLifetime bounds the attempts to which the device contributes in its life,
@@ -72,6 +72,14 @@ func WithLogger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 func (o *options) check() error {
 	if o.consent == nil {
 		o.consent = Limits{}
+	}
+	if l, ok := o.consent.(Limits); ok {
+		if err := l.check(); err != nil {
+			return err
+		}
+		if l.LifetimeEpsilon > 0 && o.state == nil {
+			return ErrOptions.At("a lifetime budget without a state that remembers what was spent")
+		}
 	}
 	if o.lifetime < 0 || o.lifetime > 0 && o.state == nil {
 		return ErrOptions.At("a lifetime of %d attempts without a state that remembers them", o.lifetime)
@@ -107,12 +115,9 @@ func (o *options) check() error {
 	if o.job != "" && !secagg.PartyID(o.job).Valid() {
 		return ErrOptions.At("job %q", o.job)
 	}
-	if l, ok := o.consent.(Limits); ok {
-		return l.check()
-	}
 	return nil
 }
 
-func (o *options) policy() Policy {
-	return Policy{Identity: o.identity, Key: o.key, Authority: o.authority, Consent: o.consent, Schemes: o.schemes}
+func (o *options) policy(a Account) Policy {
+	return Policy{Identity: o.identity, Key: o.key, Authority: o.authority, Consent: o.consent, Schemes: o.schemes, Account: a}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/choir-fl/choir/dp/ddp"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -58,7 +59,8 @@ type Effects struct {
 	Train bool
 	// Seal asks to call Participant.Seal.
 	Seal bool
-	// Upload asks to upload the sealed bytes, completed by Send's body as frame.
+	// Upload asks to upload the sealed bytes, completed by Send's body as frame, once
+	// what Participant.Charge returns is durable.
 	Upload bool
 	// Over says that the attempt has ended for this client; erase its records.
 	Over bool
@@ -79,6 +81,7 @@ type Participant struct {
 	policy Policy
 	coins  [32]byte
 	roster secagg.Roster
+	listed []byte // the roster as it came
 	// announced is what the committee said; empty without one.
 	announced secagg.Announcements
 	session   secagg.Session
@@ -91,6 +94,8 @@ type Participant struct {
 	upload    uint32 // the step at which it did
 	sealed    bool
 	over      bool
+	noise     noise
+	cost      Cost // of the contribution
 }
 
 // Policy is what a participant needs of the device's configuration.
@@ -106,22 +111,34 @@ type Policy struct {
 	Roster  func(encoded []byte) (secagg.Roster, error)
 	Consent Consent
 	Schemes []secagg.ClientScheme
+	// Account is the device's, for its budget and what it remembers of the job. The zero
+	// Account remembers nothing.
+	Account Account
+	// Mechanism replaces Terms.Mechanism, for a simulator whose clients share the tables
+	// that noise is drawn from. Nil otherwise.
+	Mechanism func(secagg.Terms) (ddp.Mechanism, error)
 }
 
 // Accept decides on an offered task. It asks the device's consent before any
-// byte leaves, and returns a participant whose Join is due. coins must be
+// byte leaves, holds the task against the account, and returns a participant whose
+// Join is due once Account.See of the task is durable. coins must be
 // cryptographically secure; 32 bytes are read.
 func Accept(p Policy, task secagg.Task, coins io.Reader) (*Participant, error) {
 	out, err := prepare(p, task)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Consent.Allow(task); err != nil {
+	seen, err := p.Account.See(task)
+	if err != nil {
+		return nil, err
+	}
+	if err := out.allowed(seen); err != nil {
 		return nil, err
 	}
 	if _, err := io.ReadFull(coins, out.coins[:]); err != nil {
 		return nil, err
 	}
+	out.noise.key = field.Derive(out.coins, "noise")
 	return out, nil
 }
 
@@ -143,6 +160,10 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 		return nil, err
 	}
 	out := &Participant{task: task, quant: q, self: p.Identity, key: p.Key, policy: p}
+	if err := out.noise.prepare(p, task); err != nil {
+		return nil, err
+	}
+	out.cost = costOf(task.Terms, out.noise.mechanism)
 	for _, s := range p.Schemes {
 		if s.Name() == task.Terms.Scheme {
 			out.scheme = s
@@ -151,6 +172,25 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 	}
 	return nil, ErrScheme.At("scheme %q", task.Terms.Scheme)
 }
+
+// allowed asks the device's consent, for a contribution beside those of an account.
+func (p *Participant) allowed(a Account) error {
+	if err := p.policy.Consent.Allow(p.task); err != nil {
+		return err
+	}
+	after, err := p.Charge(a)
+	if err != nil {
+		return err
+	}
+	if b, ok := p.policy.Consent.(Budget); ok {
+		return b.Afford(p.task, after)
+	}
+	return nil
+}
+
+// Charge charges this attempt's contribution to the device's account: what is returned
+// must be durable before the first byte of the upload leaves. See Account.Charge.
+func (p *Participant) Charge(a Account) (Account, error) { return a.Charge(p.task, p.cost) }
 
 // Task returns the task accepted.
 func (p *Participant) Task() secagg.Task { return p.task }
@@ -232,8 +272,11 @@ func (p *Participant) begin(roster, announced []byte) error {
 	if r.Len() < p.task.Terms.Minimum || r.Len() > p.task.Terms.Encoding.Clients {
 		return ErrRoster.At("%d members for sums of %d to %d", r.Len(), p.task.Terms.Minimum, p.task.Terms.Encoding.Clients)
 	}
-	p.roster = r
+	p.roster, p.listed = r, roster
 	if p.session, err = p.task.Session(r, p.announced); err != nil {
+		return err
+	}
+	if err := p.enoughShares(); err != nil {
 		return err
 	}
 	key := field.Derive(p.coins, "scheme")
@@ -269,8 +312,9 @@ func (p *Participant) effects(r secagg.Reply) Effects {
 }
 
 // Model checks the fetched model file against the task. It returns the model to
-// train from; its values are the trainer's to change. It looks at nothing but
-// the task, and so may run while other methods do.
+// train from; its values are the trainer's to change. Noise is drawn now, before there
+// is an update whose release could show how long that took. Model may run while other
+// methods do.
 func (p *Participant) Model(r io.Reader) (tensor.Model, error) {
 	m, err := tensor.ReadSafetensors(r, p.task.ModelSize)
 	if err != nil {
@@ -279,7 +323,7 @@ func (p *Participant) Model(r io.Reader) (tensor.Model, error) {
 	if !m.Schema().Equal(p.task.Terms.Tensors) || m.Digest() != p.task.Model {
 		return tensor.Model{}, ErrModel.At("round %s", p.task.Round)
 	}
-	return m, nil
+	return m, p.noise.draw()
 }
 
 // Trained takes the trainer's result: global is the model that Model returned,
@@ -312,17 +356,16 @@ func (p *Participant) Seal(out io.Writer) (Effects, error) {
 	for i, g := range p.model {
 		delta[i] = local[i] - g
 	}
-	weight, extras := p.measures()
-	key := field.Derive(p.coins, "rounding")
 	vector := make([]uint32, p.quant.Layout().Len())
-	if _, err := p.quant.Encode(vector, delta, weight, extras, field.NewStream(key), nil); err != nil {
+	defer clear(vector)
+	err := p.encode(vector, delta)
+	clear(delta)
+	if err != nil {
 		return Effects{}, p.leave(err)
 	}
-	clear(key[:])
 	clear(p.coins[:])
 	p.model, p.update = nil, &Update{}
 	reply, err := p.party.Seal(vector, out)
-	clear(vector)
 	if err != nil {
 		return Effects{}, p.leave(err)
 	}
@@ -332,36 +375,11 @@ func (p *Participant) Seal(out io.Writer) (Effects, error) {
 	return fx, nil
 }
 
-// measures returns the client's weight and its extra coordinates.
-func (p *Participant) measures() (weight float64, extras []uint64) {
-	t := p.task.Terms
-	u := p.update
-	weight = weightOf(u.Examples, t.Training.WeightCap)
-	scaled := map[string]float64{secagg.ExtraWeight: weight}
-	if e := u.Evaluation; e != nil && t.Evaluate && e.Examples > 0 && e.Accuracy >= 0 && e.Accuracy <= 1 && e.Loss >= 0 {
-		w := weightOf(e.Examples, t.Training.WeightCap)
-		scaled[secagg.ExtraEvalWeight] = w
-		scaled[secagg.ExtraEvalCorrect] = w * e.Accuracy
-		scaled[secagg.ExtraEvalLoss] = w * math.Min(e.Loss, secagg.MaxEvalLoss) / secagg.MaxEvalLoss
-	}
-	for _, x := range p.quant.Layout().Extras() {
-		extras = append(extras, uint64(math.Round(scaled[x.Name]*secagg.ExtraScale)))
-	}
-	// The weight that multiplies the update is the one that is summed, exactly.
-	return math.Round(weight*secagg.ExtraScale) / secagg.ExtraScale, extras
-}
-
-func weightOf(examples, limit int) float64 {
-	if limit == 0 {
-		return 1
-	}
-	return math.Min(float64(examples), float64(limit)) / float64(limit)
-}
-
 // Erase destroys the attempt's secrets; the participant is over.
 func (p *Participant) Erase() {
 	p.over = true
 	clear(p.coins[:])
+	p.noise.erase()
 	clear(p.model)
 	if p.party != nil {
 		p.party.Erase()
@@ -385,7 +403,7 @@ func (p *Participant) record(r secagg.Reply) []byte {
 	var e secagg.Encoder
 	e.Uint(1, recordVersion)
 	e.Bytes(2, p.task.Encode())
-	e.Bytes(3, p.roster.Encode())
+	e.Bytes(3, p.listed)
 	e.Uint(4, uint64(p.step))
 	e.Bytes(5, r.Record)
 	e.Bytes(6, r.Message)
@@ -430,6 +448,7 @@ func Resume(policy Policy, record []byte) (*Participant, Effects, error) {
 	if p.roster, err = secagg.DecodeRoster(rosterBytes); err != nil {
 		return nil, Effects{}, err
 	}
+	p.listed = rosterBytes
 	if p.announced, err = secagg.DecodeAnnouncements(announced); err != nil {
 		return nil, Effects{}, err
 	}

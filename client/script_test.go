@@ -106,7 +106,11 @@ type script struct {
 
 // newScript offers one task of three members, c0 among them.
 func newScript(t testing.TB, instructions ...string) *script {
-	terms := testPlan(t, 3, 2, 1).Terms()
+	return scriptOf(t, testPlan(t, 3, 2, 1).Terms(), instructions...)
+}
+
+// scriptOf offers one task under terms, of three members, c0 among them.
+func scriptOf(t testing.TB, terms secagg.Terms, instructions ...string) *script {
 	terms.Scheme = "phased"
 	s := &script{instructions: instructions, open: 1, changed: make(chan struct{}), calls: map[string]int{}, bodies: map[string][]byte{}}
 	model := tensor.Zero(terms.Tensors)
@@ -116,8 +120,11 @@ func newScript(t testing.TB, instructions ...string) *script {
 	var err error
 	s.roster, err = secagg.NewRoster([]secagg.Identity{identityOf("c0"), identityOf("c1"), identityOf("c2")})
 	require.NoError(t, err)
-	s.offers = []client.Offer{{Task: &secagg.Task{Round: s.id(), Terms: terms,
-		Model: model.Digest(), ModelSize: int64(len(s.model))}}, {}}
+	task := &secagg.Task{Round: s.id(), Terms: terms, Model: model.Digest(), ModelSize: int64(len(s.model))}
+	if terms.Noise != (secagg.Noise{}) {
+		task.ClipNorm, task.Ledger = terms.Encoding.ClipNorm, secagg.LedgerHead{Count: 7, Digest: secagg.Hash("seven")}
+	}
+	s.offers = []client.Offer{{Task: task}, {}}
 	return s
 }
 
@@ -279,11 +286,11 @@ func (w watched) Remove(id secagg.RoundID) error {
 	return w.State.Remove(id)
 }
 
-func (w watched) Charge(id secagg.RoundID) error {
-	if err := w.note("charge"); err != nil {
+func (w watched) Keep(a client.Account) error {
+	if err := w.note("keep"); err != nil {
 		return err
 	}
-	return w.State.Charge(id)
+	return w.State.Keep(a)
 }
 
 type watchedWriter struct {
@@ -302,4 +309,10 @@ func (w watchedWriter) Close() error {
 func (s *script) against(t *testing.T, state client.State, trainer client.Trainer, more ...client.Option) *client.Client {
 	opts := as("c0", client.WithSchemes(phased{}), client.WithState(watched{state, s}))
 	return newClient(t, s, trainer, append(opts, more...)...)
+}
+
+// attempts is how many attempts a state has charged.
+func attempts(s client.State) (int, error) {
+	a, err := s.Account()
+	return a.Attempts(), err
 }

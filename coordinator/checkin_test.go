@@ -1,13 +1,13 @@
 package coordinator_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/coordinator/ledger"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/fault"
@@ -133,14 +133,15 @@ func TestLeaversAreNotWaitedFor(t *testing.T) {
 	require.NoError(t, w.engine.Leave(d.name(), secagg.RoundID{Job: "job", Round: 1, Attempt: 1}), "after its end")
 }
 
-// ledger writes down what it is asked, and refuses the reservations of an attempt.
-type ledger struct {
+// asked writes down what a ledger is asked, and refuses the reservations of an attempt.
+type asked struct {
+	coordinator.Ledger
 	asked  []string
 	refuse uint32
 	w      *world
 }
 
-func (l *ledger) Reserve(id secagg.RoundID) error {
+func (l *asked) Reserve(id secagg.RoundID) error {
 	l.asked = append(l.asked, "reserve "+id.String())
 	for _, d := range l.w.devices {
 		if d.id == id && d.after > 0 {
@@ -148,42 +149,49 @@ func (l *ledger) Reserve(id secagg.RoundID) error {
 		}
 	}
 	if id.Attempt == l.refuse {
-		return errors.New("the budget is spent")
+		return ledger.ErrBudget
 	}
-	return nil
+	return l.Ledger.Reserve(id)
 }
 
-func (l *ledger) Settle(id secagg.RoundID) error {
-	l.asked = append(l.asked, "settle "+id.String())
-	return nil
+func (l *asked) Settle(id secagg.RoundID, released secagg.Digest) error {
+	l.asked = append(l.asked, "settle "+id.String()+" "+released.String())
+	return l.Ledger.Settle(id, released)
 }
 
-func (l *ledger) Void(id secagg.RoundID) error {
+func (l *asked) Void(id secagg.RoundID) error {
 	l.asked = append(l.asked, "void "+id.String())
-	return nil
+	return l.Ledger.Void(id)
 }
-
-func (l *ledger) Digest() secagg.Digest { return secagg.Hash("ledger") }
 
 func TestLedgerIsAskedBeforeKeysAreAndToldOfTheEnd(t *testing.T) {
-	w := inMemory("plain", 3, 1)(t)
-	l := &ledger{w: w, refuse: 2}
-	w.change = func(c *coordinator.Config) { c.Ledger = l }
-	// The first attempt loses its clients before the release, the second the ledger refuses.
+	w := inMemory("plain", 3, 2, noised("central"))(t)
+	l := &asked{w: w, refuse: 3}
+	w.change = func(c *coordinator.Config) { c.Ledger, l.Ledger = l, c.Ledger }
+	// The first attempts of each round lose their clients before the release.
 	w.start()
 	for _, d := range w.devices[:2] {
-		d.gone = func(_ *device, id secagg.RoundID) bool { return id.Attempt == 1 && d.after > 0 }
+		d.gone = func(d *device, id secagg.RoundID) bool {
+			return id.Round == 1 && id.Attempt == 1 && d.after > 0 || id.Round == 2 && id.Attempt < 3
+		}
 		w.ready(d)
 		require.NoError(t, w.engine.Leave(d.name(), d.id))
 		d.forget()
 	}
 	s := w.run()
-	require.Equal(t, coordinator.Finished, s.Status)
-	id := func(attempt uint32) string { return secagg.RoundID{Job: "job", Round: 1, Attempt: attempt}.String() }
+	require.Equal(t, coordinator.BudgetExhausted, s.Status)
+	require.Contains(t, s.Reason, ledger.ErrBudget.Error())
+	id := func(round, attempt uint32) string {
+		return secagg.RoundID{Job: "job", Round: round, Attempt: attempt}.String()
+	}
 	history := w.history()
-	require.Len(t, history, 3)
+	require.Len(t, history, 5)
 	require.Contains(t, history[0].Reason, "fewer clients are left")
-	require.Equal(t, "the budget is spent", history[1].Reason)
-	require.Equal(t, []string{"reserve " + id(1), "void " + id(1), "reserve " + id(2), "void " + id(2), "reserve " + id(3), "settle " + id(3)}, l.asked)
-	w.requireModel(1)
+	require.True(t, history[1].Released)
+	require.Contains(t, history[2].Reason, "admission")
+	require.Equal(t, ledger.ErrBudget.Error(), history[4].Reason)
+	require.Equal(t, []string{"reserve " + id(1, 1), "void " + id(1, 1), "reserve " + id(1, 2), "settle " + id(1, 2) + " " + history[1].Model,
+		"reserve " + id(2, 3), "void " + id(2, 3)}, l.asked)
+	w.start()
+	require.Equal(t, s.Status, w.engine.State().Status, "after a restart too")
 }

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"time"
 
+	"github.com/choir-fl/choir/dp"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -32,33 +33,51 @@ type Registry interface {
 	Clients() []secagg.PartyID
 }
 
-// Ledger keeps the privacy budget. Calls are durable when they return.
+// Ledger keeps the privacy budget that a job's attempts are charged to. What an attempt
+// costs follows from the plan. Calls are durable when they return.
 type Ledger interface {
-	// Reserve is called before keys are requested; an error ends the attempt. After
-	// a restart the latest Reserve or Void may be repeated, and counts once.
-	Reserve(id secagg.RoundID) error
-	// Settle follows a release; Void an attempt that failed before unmasking began.
-	Settle(id secagg.RoundID) error
-	Void(id secagg.RoundID) error
-	// Digest identifies the ledger's present state.
-	Digest() secagg.Digest
+	Charges
+	Balance
 }
 
-// NullLedger charges nothing: for plans without noise, which spend no budget
-// because they promise no privacy beyond that of the scheme.
-type NullLedger struct{}
+// Charges books attempts. Each call may be repeated, and counts once.
+type Charges interface {
+	// Reserve is called before keys are requested. An error of class Refused says that
+	// the budget does not allow the attempt, and ends the run.
+	Reserve(id secagg.RoundID) error
+	// Settle follows a release of the given digest; Void an attempt that failed before
+	// unmasking began, whether or not it was reserved.
+	Settle(id secagg.RoundID, released secagg.Digest) error
+	Void(id secagg.RoundID) error
+}
 
-// Reserve implements Ledger.
-func (NullLedger) Reserve(secagg.RoundID) error { return nil }
+// Balance says where the budget stands.
+type Balance interface {
+	// Room returns nil if another attempt could be reserved, or the refusal.
+	Room() error
+	// Spent bounds what an observer has learned of a client from the job's attempts that
+	// are charged, at the plan's delta; false if nothing is promised against it.
+	Spent(o dp.Observer) (epsilon float64, ok bool)
+	// Has reports whether an attempt is on record, whatever became of it.
+	Has(id secagg.RoundID) bool
+	// Head is the ledger's present state.
+	Head() secagg.LedgerHead
+	// NotOlder refuses a ledger that lacks what an earlier head says.
+	NotOlder(secagg.LedgerHead) error
+}
 
-// Settle implements Ledger.
-func (NullLedger) Settle(secagg.RoundID) error { return nil }
+// noLedger is that of plans without noise, which spend no budget because they promise
+// no privacy beyond that of the scheme.
+type noLedger struct{}
 
-// Void implements Ledger.
-func (NullLedger) Void(secagg.RoundID) error { return nil }
-
-// Digest implements Ledger.
-func (NullLedger) Digest() secagg.Digest { return secagg.Digest{} }
+func (noLedger) Reserve(secagg.RoundID) error               { return nil }
+func (noLedger) Settle(secagg.RoundID, secagg.Digest) error { return nil }
+func (noLedger) Void(secagg.RoundID) error                  { return nil }
+func (noLedger) Room() error                                { return nil }
+func (noLedger) Spent(dp.Observer) (float64, bool)          { return 0, false }
+func (noLedger) Has(secagg.RoundID) bool                    { return false }
+func (noLedger) Head() secagg.LedgerHead                    { return secagg.LedgerHead{} }
+func (noLedger) NotOlder(secagg.LedgerHead) error           { return nil }
 
 // Observer is told what happens. It is called with the engine locked: it returns
 // quickly and does not call the engine.
@@ -91,8 +110,12 @@ type Report struct {
 	Model, Parent secagg.Digest
 	// UploadBytes is the size of one client's upload.
 	UploadBytes int64
-	// Weight is the summed weight, in clients.
+	// Weight is the summed weight, in clients; 0 under noise, which nobody weighs under.
 	Weight float64
+	// ClipNorm is what updates were clipped to, and Spent what has been learned of a
+	// client since the run began, this attempt included; zero without noise.
+	ClipNorm float64
+	Spent    Spent
 	// UpdateNorm is the L2 norm of the mean update.
 	UpdateNorm float64
 	// Federated evaluation of the parent model; nil if nobody evaluated.
@@ -104,4 +127,13 @@ type Evaluation struct {
 	Weight   float64 `json:"weight"` // summed weight, in clients
 	Accuracy float64 `json:"accuracy"`
 	Loss     float64 `json:"loss"` // mean per example
+}
+
+// Spent is what has been learned of one client, at a delta: nil where nothing is promised.
+type Spent struct {
+	// Released is for those who see released models, Coordinator for those who see
+	// rosters: the coordinator, decryptors, peers, readers of its logs.
+	Released    *float64 `json:"epsilon_released,omitempty"`
+	Coordinator *float64 `json:"epsilon_coordinator,omitempty"`
+	Delta       *float64 `json:"delta,omitempty"`
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/store"
-	"github.com/choir-fl/choir/coordinator/store/file"
 	"github.com/choir-fl/choir/secagg"
 )
 
@@ -109,10 +108,8 @@ func TestPairwiseRunSurvivesDeathAtEveryWrite(t *testing.T) {
 func TestRunOnFilesSurvivesDeathAtEveryWrite(t *testing.T) {
 	failAtEveryWrite(t, true, func(t *testing.T) *world {
 		w := newWorld(t, literal("plain", 2, 1))
-		dir := t.TempDir()
-		w.reopen = func() (*store.Store, error) { return file.Open(dir, 1<<20) }
+		w.onFiles(t.TempDir())
 		w.change = func(c *coordinator.Config) { c.CheckpointBytes = 1 }
-		t.Cleanup(w.halt)
 		return w
 	}, requireWhole)
 }

@@ -136,7 +136,7 @@ func (d *device) learn(e *coordinator.Engine) bool {
 	if d.size != nil {
 		size = d.size(d.id)
 	}
-	local.Values()[d.index] += size
+	local.Values()[d.index%len(local.Values())] += size
 	update := client.Update{Model: local, Examples: 1}
 	if d.evaled != nil {
 		update.Evaluation = d.evaled(d.id)

@@ -16,10 +16,10 @@ func (e *Engine) commit() {
 	r := e.pending
 	next := e.head
 	next.rounds++
-	next.round++
-	next.attempt = 1
+	next.next(next.round+1, 1)
 	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
-	next.ledger = e.cfg.Ledger.Digest()
+	next.ledger, next.lastRound, next.lastAttempt = e.cfg.Ledger.Head(), e.set.ID.Round, e.set.ID.Attempt
+	next.clipNorm = r.clipNorm
 	next.fallback, next.leftOut = false, nil
 	if ev := r.evaluation; ev != nil {
 		if ev.Loss < next.bestLoss {
@@ -35,6 +35,9 @@ func (e *Engine) commit() {
 			next.status, next.reason = Finished, fmt.Sprintf("no lower federated loss in %d rounds", next.waited)
 		}
 	}
+	if e.fail(e.forgetNoise(&next)) {
+		return
+	}
 	r.segment, r.parent, r.oldOptimizer = e.segment(), e.head.model, e.head.optimizer
 	fx, err := e.machine.Step(round.Committed{At: e.now()}) // its effects come after the swap
 	if e.fail(err) {
@@ -43,7 +46,7 @@ func (e *Engine) commit() {
 	next.absent = fx.Outcome.Absent
 	r.report = e.report(fx.Outcome, next.model)
 	next.ended, err = r.report.line()
-	if e.fail(err) || e.fail(e.swap(next)) {
+	if e.fail(err) || e.fail(e.participated(e.counted())) || e.fail(e.swap(next)) {
 		return
 	}
 	e.perform(fx)
@@ -52,11 +55,8 @@ func (e *Engine) commit() {
 // over cleans up after an attempt and begins the next.
 func (e *Engine) over(fx round.Effects) {
 	out := fx.Outcome
-	switch fx.Charge {
-	case round.ChargeSettle:
-		e.fail(e.cfg.Ledger.Settle(e.set.ID))
-	case round.ChargeVoid:
-		e.fail(e.cfg.Ledger.Void(e.set.ID))
+	if e.fail(e.conclude(fx.Charge)) {
+		return
 	}
 	e.last = lastAttempt{id: e.set.ID, survivors: map[secagg.PartyID]bool{}, reason: out.Reason}
 	if out.Released {
@@ -74,13 +74,18 @@ func (e *Engine) over(fx round.Effects) {
 		var err error
 		r = e.report(out, e.head.model)
 		next := e.head
-		next.attempt++
+		next.next(next.round, next.attempt+1)
 		e.learn(&next, out)
+		next.ledger = e.cfg.Ledger.Head()
+		if e.exhausted != "" {
+			next.status, next.reason = BudgetExhausted, e.exhausted
+		}
 		next.ended, err = r.line()
 		if e.fail(err) || e.fail(e.swap(next)) {
 			return
 		}
 	}
+	e.taken.add(e.set.ID, e.noted)
 	if blob, members := e.machine.Checkpointed(); len(members) > 0 {
 		e.fail(e.cfg.Store.Blobs.Delete(store.Digest(blob)))
 	}
@@ -129,8 +134,9 @@ func (e *Engine) dropSpool() {
 
 // report sums up an attempt that ended with model as the head's.
 func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
-	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.cfg.Plan.Invited(),
+	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.invitations(),
 		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: slices.Clone(out.Culprits),
+		ClipNorm: e.set.ClipNorm, Spent: e.spent(),
 		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: model}
 	for b, members := range out.Survivors {
 		switch {

@@ -13,13 +13,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/choir-fl/choir/coordinator/cohort"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
-	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/tensor"
 )
 
@@ -32,11 +30,12 @@ var (
 	ErrBusy      = fault.New(fault.Exhausted, "coordinator/busy", "the upload spool is full", "try again later")
 	ErrVerifying = fault.New(fault.Exhausted, "coordinator/verifying", "this client's upload is being verified already", "try again later")
 	ErrStatus    = fault.New(fault.Conflict, "coordinator/status", "the run is not in a status that allows this", "look at choir run list")
+	ErrOlder     = fault.New(fault.Conflict, "coordinator/older", "the privacy ledger holds an attempt that the run knows nothing of", "restore the newest copy of the run; a new run needs a name that no job of the population had")
 	ErrFailed    = fault.New(fault.Internal, "coordinator/failed", "the engine stopped after a failure of its store", "restart the coordinator")
 )
 
-// Config is what an engine is made of. All fields but Initial, Ledger and
-// Observer are required.
+// Config is what an engine is made of. All fields but Initial and Observer are
+// required, Ledger where the plan has noise.
 type Config struct {
 	Plan plan.Plan
 	// Initial is the model that a new run starts from.
@@ -83,6 +82,13 @@ type Engine struct {
 	dirty   int64                   // bytes added since the last checkpoint
 	added   []int                   // members in the accumulator
 	last    lastAttempt
+	taken   participations
+	// correlated noise of the run; used by the opening under way.
+	correlated correlated
+	noted      []secagg.PartyID // who takes part in the attempt under way, as far as it counts
+	// exhausted says why the ledger has no room for the attempt under way.
+	exhausted string
+	resuming  bool // what the journal says was done is done again
 }
 
 // lastAttempt remembers how the latest attempt ended, for clients that ask late.
@@ -97,8 +103,12 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.Store == nil || cfg.Host == nil || cfg.Registry == nil || cfg.Coins == nil || cfg.Workers < 1 || cfg.Plan.Scheme() == nil {
 		return nil, ErrConfig.At("a required field is missing")
 	}
+	noisy := cfg.Plan.Guarantee().Stated()
+	if (cfg.Ledger != nil) != noisy {
+		return nil, ErrConfig.At("job %s: a ledger belongs to a plan with noise, and to no other", cfg.Plan.Job())
+	}
 	if cfg.Ledger == nil {
-		cfg.Ledger = NullLedger{}
+		cfg.Ledger = noLedger{}
 	}
 	if cfg.Observer == nil {
 		cfg.Observer = silent{}
@@ -115,14 +125,23 @@ func Open(cfg Config) (*Engine, error) {
 	if e.head, err = decodeHead(value); err != nil {
 		return nil, err
 	}
+	if e.head.plan != cfg.Plan.Digest() && !cfg.Resume {
+		return nil, ErrOtherRun.At("job %s", cfg.Plan.Job())
+	}
+	if (e.head.ledger != secagg.LedgerHead{}) != noisy {
+		return nil, ErrConfig.At("job %s: a run with noise does not go on without, nor the other way round", cfg.Plan.Job())
+	}
+	if err := e.reconcile(); err != nil {
+		return nil, err
+	}
 	if e.head.plan != cfg.Plan.Digest() {
-		if !cfg.Resume {
-			return nil, ErrOtherRun.At("job %s", cfg.Plan.Job())
-		}
 		if m, err := e.loadModel(e.head); err != nil {
 			return nil, err
 		} else if !m.Schema().Equal(cfg.Plan.Terms().Tensors) {
 			return nil, ErrConfig.At("the run's model has another shape than the plan's")
+		}
+		if _, ok := cfg.Plan.Guarantee().Correlated(); ok && e.head.rounds > 0 {
+			return nil, ErrConfig.At("job %s: noise that is correlated between rounds was accounted for under the plan that the run began with", cfg.Plan.Job())
 		}
 		return e, e.swap(e.resumed())
 	}
@@ -141,13 +160,13 @@ func (e *Engine) resumed() head {
 	if digest := e.cfg.Plan.Digest(); digest != next.plan {
 		next.plan = digest
 		next.fallback, next.leftOut, next.absent = false, nil, nil // lessons of the old plan's attempts
+		next.clipNorm = e.firstClipNorm()
 		if e.head.status != Finished {
-			next.attempt++ // one under the old plan is not continued
+			next.next(next.round, next.attempt+1) // one under the old plan is not continued
 		}
 	}
 	if int(next.attempt) > e.cfg.Plan.Attempts() {
-		next.round++
-		next.attempt = 1
+		next.next(next.round+1, 1)
 		next.fallback, next.leftOut = false, nil
 	}
 	return next
@@ -166,11 +185,23 @@ func (e *Engine) begin() error {
 	if err != nil {
 		return err
 	}
-	h := head{plan: e.cfg.Plan.Digest(), status: Running, round: 1, attempt: 1, model: digest, modelSize: size, bestLoss: math.MaxFloat64}
-	if _, err := io.ReadFull(e.cfg.Coins, h.seed[:]); err != nil {
-		return fmt.Errorf("reading coins: %w", err)
+	h := head{plan: e.cfg.Plan.Digest(), status: Running, round: 1, attempt: 1, model: digest, modelSize: size, bestLoss: math.MaxFloat64,
+		ledger: e.cfg.Ledger.Head(), clipNorm: e.firstClipNorm()}
+	err = e.toss(&h.seed)
+	if e.cfg.Plan.Guarantee().Stated() {
+		err = errors.Join(err, e.toss(&h.noise))
+	}
+	if err != nil {
+		return err
 	}
 	return e.swap(h)
+}
+
+func (e *Engine) toss(secret *secagg.Digest) error {
+	if _, err := io.ReadFull(e.cfg.Coins, secret[:]); err != nil {
+		return fmt.Errorf("reading coins: %w", err)
+	}
+	return nil
 }
 
 // swap replaces the head durably.
@@ -193,12 +224,17 @@ func (e *Engine) Start() error {
 	return e.failed
 }
 
+// id is that of the attempt under way.
+func (e *Engine) id() secagg.RoundID {
+	return secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.round, Attempt: e.head.attempt}
+}
+
 // segment names the journal of the attempt under way.
 func (e *Engine) segment() string { return fmt.Sprintf("%d/%d", e.head.round, e.head.attempt) }
 
 // resume continues the attempt that the journal holds, or begins a new one.
 func (e *Engine) resume() error {
-	if err := e.remember(); err != nil {
+	if err := errors.Join(e.remember(), e.loadParticipations()); err != nil {
 		return err
 	}
 	segments, err := e.cfg.Store.Journal.Segments()
@@ -208,7 +244,7 @@ func (e *Engine) resume() error {
 	var records [][]byte
 	for _, s := range segments {
 		switch s {
-		case historySegment:
+		case historySegment, participationSegment:
 		case e.segment():
 			err = e.cfg.Store.Journal.Read(s, func(r []byte) error {
 				records = append(records, append([]byte(nil), r...))
@@ -245,7 +281,9 @@ func (e *Engine) resume() error {
 	if e.head.status != Running && !m.State().Over() { // it was stopped just before the restart
 		return e.step(round.Abort{At: e.now(), Reason: e.head.reason})
 	}
+	e.resuming = true
 	e.perform(fx)
+	e.resuming = false
 	if e.machine == nil {
 		return nil
 	}
@@ -253,23 +291,14 @@ func (e *Engine) resume() error {
 }
 
 // settle fixes the settings of the attempt under way.
-func (e *Engine) settle(began round.Instant) {
+func (e *Engine) settle(b began) {
 	e.set = round.Settings{Plan: e.cfg.Plan,
-		ID:    secagg.RoundID{Job: e.cfg.Plan.Job(), Round: e.head.round, Attempt: e.head.attempt},
-		Model: e.head.model, ModelSize: e.head.modelSize, Began: began,
+		ID: e.id(), Model: e.head.model, ModelSize: e.head.modelSize, Began: b.at, ClipNorm: e.head.clipNorm, Ledger: b.ledger,
 		Authority: secagg.AuthorityDigest(e.cfg.Authority), Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent}
-	e.invited, e.drawn = nil, nil
-	if e.cfg.Plan.Selection() == plan.SelectUniform {
-		seed := field.Derive(e.head.seed, "cohort "+e.set.ID.String())
-		e.invited = map[secagg.PartyID]bool{}
-		e.drawn = cohort.Uniform(seed, e.cfg.Registry.Clients(), e.cfg.Plan.Invited())
-		for _, id := range e.drawn {
-			e.invited[id] = true
-		}
-	}
+	e.invite(b.drawn)
 	e.acc, e.adds, e.adding, e.pending = nil, nil, false, nil
 	e.checks = map[secagg.PartyID]bool{}
-	e.dirty, e.added, e.bytes = 0, nil, 0
+	e.dirty, e.added, e.bytes, e.exhausted, e.noted = 0, nil, 0, "", nil
 }
 
 // attempt begins the next attempt, if the run goes on.
@@ -287,8 +316,23 @@ func (e *Engine) attempt() error {
 	if int(e.head.attempt) > e.cfg.Plan.Attempts() {
 		return e.finish(Stopped, fmt.Sprintf("round %d failed in all its attempts", e.head.round))
 	}
-	e.settle(e.now())
-	if err := e.cfg.Store.Journal.Append(e.segment(), encodeBegan(e.set.Began)); err != nil {
+	id := e.id()
+	if e.cfg.Ledger.Has(id) { // what it was reserved for is not what would come now
+		return ErrOlder.At("attempt %s", id)
+	}
+	err := e.cfg.Ledger.Room()
+	if fault.ClassOf(err) == fault.Refused {
+		return e.finish(BudgetExhausted, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	first := began{at: e.now(), ledger: e.cfg.Ledger.Head()}
+	if first.drawn, err = e.draw(id); err != nil {
+		return e.finish(Stopped, err.Error())
+	}
+	e.settle(first)
+	if err := e.cfg.Store.Journal.Append(e.segment(), first.encode()); err != nil {
 		return err
 	}
 	m, fx := round.New(e.set)
@@ -301,6 +345,9 @@ func (e *Engine) attempt() error {
 func (e *Engine) finish(s Status, reason string) error {
 	next := e.head
 	next.status, next.reason = s, reason
+	if err := e.forgetNoise(&next); err != nil {
+		return err
+	}
 	return e.swap(next)
 }
 
@@ -339,11 +386,8 @@ func (e *Engine) perform(fx round.Effects) {
 	for _, a := range fx.Audit {
 		e.cfg.Observer.Audit(e.set.ID, a)
 	}
-	if fx.Charge == round.ChargeReserve {
-		if err := e.cfg.Ledger.Reserve(e.set.ID); err != nil {
-			e.fail(e.step(round.Abort{At: e.now(), Reason: err.Error()}))
-			return
-		}
+	if fx.Charge == round.ChargeReserve && !e.charge() {
+		return
 	}
 	if _, open := e.machine.Session(); open && e.acc == nil && !e.machine.State().Over() {
 		if err := e.makeAccumulator(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
 )
 
 // Status is what a run is doing.
@@ -18,9 +19,11 @@ const (
 	Finished Status = 3
 	// Stopped: an operator ended the run, or a round failed in all its attempts.
 	Stopped Status = 4
+	// BudgetExhausted: the privacy budget allows no further attempt.
+	BudgetExhausted Status = 5
 )
 
-var statusNames = [...]string{"unknown", "running", "paused", "finished", "stopped"}
+var statusNames = [...]string{"unknown", "running", "paused", "finished", "stopped", "budget_exhausted"}
 
 // String names the status.
 func (s Status) String() string {
@@ -48,7 +51,7 @@ type head struct {
 	optimizer secagg.Digest // blob of the optimiser's moments; zero if it has none
 	moments   string        // the optimiser that they are of
 	seed      secagg.Digest // secret: draws the cohorts
-	ledger    secagg.Digest
+	ledger    secagg.LedgerHead
 	audit     secagg.Digest
 	bestLoss  float64 // lowest federated loss so far
 	waited    uint32  // rounds since then
@@ -56,6 +59,21 @@ type head struct {
 	// Of the round under way: what its failed attempts lead to (round.Settings).
 	fallback        bool
 	leftOut, absent []secagg.PartyID
+	clipNorm        float64 // of the round under way; zero without noise
+	// The latest release, which the ledger may not have heard of.
+	lastRound, lastAttempt uint32
+	// noise is secret: what the coordinator's own noise in the attempt under way is drawn
+	// from; zero in a run without noise. That of earlier attempts cannot be found from it, so that
+	// whoever steals a head cannot take the noise off what was released.
+	noise secagg.Digest
+}
+
+// next moves on to the next attempt at a round, or to the first of the next round.
+func (h *head) next(round, attempt uint32) {
+	h.round, h.attempt = round, attempt
+	if h.noise != (secagg.Digest{}) {
+		h.noise = field.Derive(h.noise, "next attempt")
+	}
 }
 
 const headVersion = 1
@@ -88,7 +106,7 @@ func (h head) encode() []byte {
 	e.Uint(8, uint64(h.modelSize))
 	e.Digest(9, h.optimizer)
 	e.Digest(10, h.seed)
-	e.Digest(11, h.ledger)
+	e.Digest(11, h.ledger.Digest)
 	e.Digest(12, h.audit)
 	e.Float(13, h.bestLoss)
 	e.Uint(14, uint64(h.waited))
@@ -98,6 +116,11 @@ func (h head) encode() []byte {
 	e.Bool(18, h.fallback)
 	e.List(19, addresses(h.leftOut))
 	e.List(20, addresses(h.absent))
+	e.Uint(21, h.ledger.Count)
+	e.Float(22, h.clipNorm)
+	e.Uint(23, uint64(h.lastRound))
+	e.Uint(24, uint64(h.lastAttempt))
+	e.Digest(25, h.noise)
 	return e.Encoded()
 }
 
@@ -108,35 +131,50 @@ func decodeHead(b []byte) (head, error) {
 	}
 	h := head{plan: d.Digest(2), status: Status(d.Int(3, 255)), reason: d.String(4), rounds: uint32(d.Size(5, 1<<31)),
 		attempt: uint32(d.Size(6, 1<<31)), model: d.Digest(7), modelSize: d.Size(8, secagg.MaxUpload), optimizer: d.Digest(9),
-		seed: d.Digest(10), ledger: d.Digest(11), audit: d.Digest(12), bestLoss: d.Float(13), waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31)),
-		ended: d.String(16), moments: d.String(17), fallback: d.Bool(18), leftOut: partyIDs(d.List(19, secagg.MaxCommittee)),
+		seed: d.Digest(10), ledger: secagg.LedgerHead{Digest: d.Digest(11)}, audit: d.Digest(12), bestLoss: d.Float(13),
+		waited: uint32(d.Size(14, 1<<31)), round: uint32(d.Size(15, 1<<31)), ended: d.String(16), moments: d.String(17), fallback: d.Bool(18), leftOut: partyIDs(d.List(19, secagg.MaxCommittee)),
 		absent: partyIDs(d.List(20, secagg.MaxCommittee))}
+	h.ledger.Count, h.clipNorm = d.Uint(21), d.Float(22)
+	h.lastRound, h.lastAttempt = uint32(d.Size(23, 1<<31)), uint32(d.Size(24, 1<<31))
+	h.noise = d.Digest(25)
 	if err := d.Close(); err != nil {
 		return head{}, ErrHead.Because(err)
 	}
 	if h.plan == (secagg.Digest{}) || h.model == (secagg.Digest{}) || h.seed == (secagg.Digest{}) || h.round == 0 || h.attempt == 0 ||
-		h.status < Running || h.status > Stopped {
+		h.status < Running || h.status > BudgetExhausted || (h.ledger == secagg.LedgerHead{}) != (h.noise == secagg.Digest{}) {
 		return head{}, ErrHead.At("a part without which no run can go on")
 	}
 	return h, nil
 }
 
-// encodeBegan is the first record of an attempt's journal: when it began.
-func encodeBegan(at round.Instant) []byte {
+// began is the first record of an attempt's journal: when it began, what the ledger's
+// head was then, which its context binds, and who was drawn, which must not be drawn
+// again after a restart, when others may be enrolled.
+type began struct {
+	at     round.Instant
+	ledger secagg.LedgerHead
+	drawn  []secagg.PartyID
+}
+
+func (b began) encode() []byte {
 	var e secagg.Encoder
 	e.Uint(1, 1)
-	e.Uint(2, uint64(at))
+	e.Uint(2, uint64(b.at))
+	e.Uint(3, b.ledger.Count)
+	e.Digest(4, b.ledger.Digest)
+	e.List(5, addresses(b.drawn))
 	return e.Encoded()
 }
 
-func decodeBegan(b []byte) (round.Instant, error) {
+func decodeBegan(b []byte) (began, error) {
 	d := secagg.NewDecoder(b)
-	v, at := d.Uint(1), round.Instant(d.Size(2, 1<<63-1))
+	v, out := d.Uint(1), began{at: round.Instant(d.Size(2, 1<<63-1)), ledger: secagg.LedgerHead{Count: d.Uint(3), Digest: d.Digest(4)},
+		drawn: partyIDs(d.List(5, secagg.MaxRoster))}
 	if err := d.Close(); err != nil {
-		return 0, err
+		return began{}, err
 	}
 	if v != 1 {
-		return 0, round.ErrJournal.At("journal of version %d", v)
+		return began{}, round.ErrJournal.At("journal of version %d", v)
 	}
-	return at, nil
+	return out, nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/secagg"
 )
 
@@ -16,8 +15,9 @@ import (
 func fullHead() head {
 	d := func(s string) secagg.Digest { return secagg.Hash(s) }
 	return head{plan: d("plan"), status: Paused, reason: "why", rounds: 3, round: 5, attempt: 2, model: d("model"), modelSize: 1234,
-		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: d("ledger"), audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}",
-		fallback: true, leftOut: []secagg.PartyID{"decryptor:a"}, absent: []secagg.PartyID{"decryptor:b", "decryptor:c"}}
+		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: secagg.LedgerHead{Count: 9, Digest: d("ledger")}, audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}",
+		fallback: true, leftOut: []secagg.PartyID{"decryptor:a"}, absent: []secagg.PartyID{"decryptor:b", "decryptor:c"},
+		clipNorm: 1.5, lastRound: 4, lastAttempt: 6, noise: d("noise")}
 }
 
 func TestHeadSurvivesItsEncodingWithEveryField(t *testing.T) {
@@ -41,7 +41,7 @@ func TestHeadOfAnotherVersionIsRefused(t *testing.T) {
 	later := bytes.Clone(good)
 	later[2] = 2
 	for name, b := range map[string][]byte{"later version": later, "no version": good[3:], "nothing": nil, "cut": good[:40],
-		"a field of a later version": append(good, 21, 1, 1)} {
+		"a field of a later version": append(good, 26, 1, 1)} {
 		_, err := decodeHead(b)
 		require.ErrorIs(t, err, ErrHead, name)
 	}
@@ -50,8 +50,9 @@ func TestHeadOfAnotherVersionIsRefused(t *testing.T) {
 func TestHeadWithoutWhatARunNeedsIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*head){
 		"plan": func(h *head) { h.plan = secagg.Digest{} }, "model": func(h *head) { h.model = secagg.Digest{} },
-		"seed": func(h *head) { h.seed = secagg.Digest{} }, "round": func(h *head) { h.round = 0 }, "attempt": func(h *head) { h.attempt = 0 },
-		"status": func(h *head) { h.status = 0 }, "known status": func(h *head) { h.status = Stopped + 1 },
+		"noise": func(h *head) { h.noise = secagg.Digest{} },
+		"seed":  func(h *head) { h.seed = secagg.Digest{} }, "round": func(h *head) { h.round = 0 }, "attempt": func(h *head) { h.attempt = 0 },
+		"status": func(h *head) { h.status = 0 }, "known status": func(h *head) { h.status = BudgetExhausted + 1 },
 	} {
 		h := fullHead()
 		change(&h)
@@ -61,17 +62,19 @@ func TestHeadWithoutWhatARunNeedsIsRefused(t *testing.T) {
 }
 
 func TestStatusesKeepTheirNames(t *testing.T) {
-	require.Equal(t, []string{"unknown", "running", "paused", "finished", "stopped", "unknown"},
-		[]string{Status(0).String(), Running.String(), Paused.String(), Finished.String(), Stopped.String(), Status(5).String()})
+	require.Equal(t, []string{"unknown", "running", "paused", "finished", "stopped", "budget_exhausted", "unknown"},
+		[]string{Status(0).String(), Running.String(), Paused.String(), Finished.String(), Stopped.String(), BudgetExhausted.String(), Status(6).String()})
 }
 
 func TestBeginningOfAnAttemptSurvivesItsRecord(t *testing.T) {
-	for _, at := range []round.Instant{0, 1, 1_700_000_000_000_000_000, math.MaxInt64} {
-		back, err := decodeBegan(encodeBegan(at))
+	for _, b := range []began{{}, {at: 1}, {at: 1_700_000_000_000_000_000}, {at: math.MaxInt64},
+		{at: 5, ledger: secagg.LedgerHead{Count: 3, Digest: secagg.Hash("ledger")}, drawn: []secagg.PartyID{"a", "b"}}} {
+		back, err := decodeBegan(b.encode())
 		require.NoError(t, err)
-		require.Equal(t, at, back)
+		require.Equal(t, b, back)
 	}
-	for name, b := range map[string][]byte{"nothing": nil, "later version": {1, 1, 2}, "more": append(encodeBegan(5), 3, 1, 1)} {
+	require.Equal(t, []byte{1, 1, 1, 2, 1, 5}, began{at: 5}.encode(), "as it was before there was a ledger")
+	for name, b := range map[string][]byte{"nothing": nil, "later version": {1, 1, 2}, "more": append(began{at: 5}.encode(), 6, 1, 1)} {
 		_, err := decodeBegan(b)
 		require.Error(t, err, name)
 	}
@@ -84,4 +87,22 @@ func FuzzDecodeHead(f *testing.F) {
 			t.Fatalf("%x became %x", b, h.encode())
 		}
 	})
+}
+
+// Who steals a head finds in it what the noise of later attempts is drawn from, and not
+// of those whose sums were released.
+func TestNoiseOfEarlierAttemptsIsForgotten(t *testing.T) {
+	h := fullHead()
+	seen := map[secagg.Digest]bool{h.noise: true}
+	for _, move := range [][2]uint32{{5, 3}, {6, 1}, {7, 1}} {
+		before := h
+		h.next(move[0], move[1])
+		require.Equal(t, move, [2]uint32{h.round, h.attempt})
+		require.False(t, seen[h.noise])
+		require.NotContains(t, string(h.encode()), string(before.noise[:]))
+		seen[h.noise] = true
+	}
+	none := head{round: 1, attempt: 1}
+	none.next(2, 1)
+	require.Equal(t, head{round: 2, attempt: 1}, none, "nor is there any where there was none")
 }

@@ -25,13 +25,15 @@ type Ended struct {
 	Model      string      `json:"model"`
 	UpdateNorm float64     `json:"update_norm"`
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
+	ClipNorm   float64     `json:"clip_norm,omitempty"`
+	Spent                  // absent without noise
 }
 
 // line is the attempt's line in the run's history.
 func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
 		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
-		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation})
+		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent})
 	return string(b), err
 }
 

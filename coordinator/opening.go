@@ -14,7 +14,6 @@ import (
 	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
-	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/tensor"
 )
 
@@ -28,7 +27,8 @@ type result struct {
 	values           tensor.Model
 	weight, norm     float64
 	evaluation       *Evaluation
-	spoiled, liars   []int // buckets, parties; also if there is no model
+	clipNorm         float64 // of the next round
+	spoiled, liars   []int   // buckets, parties; also if there is no model
 
 	segment              string // set when it is committed
 	parent, oldOptimizer secagg.Digest
@@ -40,7 +40,7 @@ func (e *Engine) open(t round.Task) {
 	machine, acc, h := e.machine, e.acc, e.head
 	session, _ := machine.Session()
 	e.cfg.Host.Work(Work{Name: "open", Bytes: acc.Pieces().Total()}, func() func() {
-		res, err := e.openSums(acc, t.Open, session.Buckets, h)
+		res, err := e.openSums(acc, t.Open, session, h)
 		return func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -53,8 +53,13 @@ func (e *Engine) open(t round.Task) {
 	})
 }
 
-func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening, error), buckets int, h head) (*result, error) {
-	res := &result{}
+func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening, error), session secagg.Session, h head) (*result, error) {
+	res := &result{clipNorm: h.clipNorm}
+	d, err := e.newDecoder(session, h)
+	if err != nil {
+		return res, err
+	}
+	defer d.erase()
 	o, err := rebuild()
 	if err != nil {
 		return res, err
@@ -68,7 +73,7 @@ func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening
 	if err != nil {
 		return res, err
 	}
-	update, err := e.combine(res, sums, buckets)
+	update, err := e.combine(res, sums, d)
 	if err != nil {
 		return res, err
 	}
@@ -81,10 +86,10 @@ func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening
 }
 
 // combine makes one update of the opened sums by the plan's rule, and adds up what
-// else is in them. buckets is how many sums the cohort was divided into. What cannot
-// be the sum of its clients' vectors is left out, as far as the plan's minimum of
-// clients allows; so is a sum whose weights are zero, which says nothing.
-func (e *Engine) combine(res *result, sums []secagg.Sum, buckets int) ([]float64, error) {
+// else is in them. What cannot be the sum of its clients' vectors is left out, as far as
+// the plan's minimum of clients allows; so is a sum whose weights are zero, which says
+// nothing.
+func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder) ([]float64, error) {
 	q := e.cfg.Plan.Quantizer()
 	var means [][]float64
 	totals := make([]float64, len(q.Layout().Extras()))
@@ -92,8 +97,8 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, buckets int) ([]float64
 	clients := 0
 	for i := range sums {
 		sum := &sums[i]
-		mean := make([]float64, q.Layout().Main())
-		extras, err := decode(q, mean, sum)
+		mean := make([]float64, e.cfg.Plan.Terms().Tensors.Total())
+		extras, err := d.decode(mean, sum)
 		if errors.Is(err, secagg.ErrSpoiled) {
 			res.spoiled, spoiled = append(res.spoiled, sum.Bucket), err
 			var blame *secagg.Blame
@@ -108,9 +113,9 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, buckets int) ([]float64
 		sum.Words = nil // the next bucket needs the memory
 		clients += len(sum.Members)
 		for j, x := range extras {
-			totals[j] += float64(x) / secagg.ExtraScale
+			totals[j] += x
 		}
-		if e.divide(mean, extras, buckets) {
+		if e.divide(mean, extras, d.buckets) {
 			means = append(means, mean)
 		}
 	}
@@ -133,32 +138,23 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, buckets int) ([]float64
 		res.evaluation = &Evaluation{Weight: w, Accuracy: total(secagg.ExtraEvalCorrect) / w,
 			Loss: total(secagg.ExtraEvalLoss) * secagg.MaxEvalLoss / w}
 	}
-	update := make([]float64, q.Layout().Main())
+	if i, ok := q.Layout().Extra(secagg.ExtraClipBit); ok {
+		var err error
+		if res.clipNorm, err = e.nextClipNorm(res.clipNorm, totals[i]); err != nil {
+			return nil, err
+		}
+	}
+	update := make([]float64, e.cfg.Plan.Terms().Tensors.Total())
 	return update, e.cfg.Plan.Rule().Combine(update, means)
-}
-
-// decode reads an opened sum: the sum of updates into values, and the extras.
-func decode(q field.Quantizer, values []float64, sum *secagg.Sum) ([]uint64, error) {
-	if errors.Is(sum.Spoiled, secagg.ErrSpoiled) {
-		return nil, sum.Spoiled
-	}
-	if sum.Spoiled != nil {
-		return nil, secagg.ErrSpoiled.At("bucket %d", sum.Bucket).Because(sum.Spoiled)
-	}
-	extras, err := q.Decode(values, sum.Words, len(sum.Members))
-	if errors.Is(err, field.ErrRange) {
-		err = secagg.ErrSpoiled.At("bucket %d", sum.Bucket).Because(err)
-	}
-	return extras, err
 }
 
 // divide makes a sum of updates a mean: by the weights in it, or by the clients that
 // are expected in one of the attempt's sums. It reports false if there is nothing to
 // divide by.
-func (e *Engine) divide(sum []float64, extras []uint64, buckets int) bool {
+func (e *Engine) divide(sum []float64, extras []float64, buckets int) bool {
 	var divisor float64
 	if i, ok := e.cfg.Plan.Quantizer().Layout().Extra(secagg.ExtraWeight); ok {
-		divisor = float64(extras[i]) / secagg.ExtraScale
+		divisor = extras[i]
 	}
 	if e.cfg.Plan.Terms().Denominator == secagg.DenominatorFixed {
 		divisor = float64(e.cfg.Plan.CohortSize()) / float64(buckets)

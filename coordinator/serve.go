@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"io"
 	"time"
 
 	"github.com/choir-fl/choir/coordinator/round"
@@ -52,7 +51,7 @@ func (e *Engine) CheckIn(id secagg.PartyID, c Conditions) (Offer, error) {
 	if e.machine == nil || !eligible {
 		return Offer{Wait: maxPace}, nil
 	}
-	if e.machine.State() == round.Admitting && (e.invited == nil || e.invited[id]) {
+	if e.machine.State() == round.Admitting && e.awaits(id) {
 		task := e.machine.Task()
 		return Offer{Task: &task}, nil
 	}
@@ -97,7 +96,7 @@ func (e *Engine) Message(from secagg.PartyID, id secagg.RoundID, step uint32, bo
 	if err != nil {
 		return err
 	}
-	if identity.ID != from || (e.invited != nil && !e.invited[from]) {
+	if identity.ID != from || !e.awaits(from) {
 		return round.ErrNotMember.At("client %s", from)
 	}
 	if err := identity.Verify(e.cfg.Authority); err != nil {
@@ -175,17 +174,6 @@ func (e *Engine) State() State {
 		s.Admitted, s.Uploads = e.machine.Admitted(), e.machine.Uploads()
 	}
 	return s
-}
-
-// Export writes the run's latest model as a safetensors file.
-func (e *Engine) Export(w io.Writer) error {
-	e.mu.Lock()
-	h := e.head
-	e.mu.Unlock()
-	return e.readBlob(h.model, func(r io.Reader) error {
-		_, err := io.Copy(w, r)
-		return err
-	})
 }
 
 // Pause ends the attempt under way and begins no other until Resume.

@@ -1,7 +1,6 @@
 package coordinator_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/coordinator/store/file"
 	"github.com/choir-fl/choir/coordinator/store/mem"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -60,6 +60,9 @@ type world struct {
 	t       *testing.T
 	plan    plan.Plan
 	reopen  func() (*store.Store, error) // after the death of the process
+	budgets *mem.Disk                    // of the privacy ledger; nil without noise
+	purse   *store.Store                 // on it
+	open    *coordinator.Ledgers         // shared with another world; nil for a ledger of this process
 	faults  *faults
 	change  func(*coordinator.Config)
 	devices []*device
@@ -75,8 +78,14 @@ type world struct {
 	engine *coordinator.Engine
 
 	acked   map[secagg.RoundID][]secagg.PartyID
+	began   []draw
 	reports []coordinator.Report
 	models  []tensor.Model
+}
+
+type draw struct {
+	id      secagg.RoundID
+	invited []secagg.PartyID
 }
 
 type work struct {
@@ -93,6 +102,9 @@ func newWorld(t *testing.T, l plan.Literal) *world {
 	for i := range p.Invited() {
 		w.devices = append(w.devices, newDevice(w, i))
 	}
+	if p.Guarantee().Stated() {
+		w.budgets = mem.New(0)
+	}
 	for j := range p.Terms().Committee.Len() {
 		w.members = append(w.members, &decryptor{w: w, index: j})
 	}
@@ -105,6 +117,12 @@ func (w *world) onDisk(d *mem.Disk) {
 		d.Crash()
 		return d.Open()
 	}
+}
+
+// onFiles puts the store into a directory.
+func (w *world) onFiles(dir string) {
+	w.reopen = func() (*store.Store, error) { return file.Open(dir, 1<<20) }
+	w.t.Cleanup(w.halt)
 }
 
 // start boots the coordinator, once more if the injected failure stops it.
@@ -128,6 +146,15 @@ func (w *world) tryStart() error {
 	w.store = w.faults.wrap(s)
 	cfg := coordinator.Config{Plan: w.plan, Initial: tensor.Zero(w.plan.Terms().Tensors), Store: w.store, Host: host{w, w.boot}, Registry: w,
 		Authority: authority.Public().(ed25519.PublicKey), Observer: w, Coins: seeded("coordinator"), Workers: 1}
+	if w.budgets != nil {
+		ledgers := w.open
+		if ledgers == nil {
+			ledgers = w.ledgers()
+		}
+		if cfg.Ledger, err = ledgers.Of(w.plan); err != nil {
+			return err
+		}
+	}
 	if w.change != nil {
 		w.change(&cfg)
 	}
@@ -140,6 +167,16 @@ func (w *world) tryStart() error {
 		w.boots++
 	}
 	return err
+}
+
+// ledgers are those of a process that has just begun.
+func (w *world) ledgers() *coordinator.Ledgers {
+	w.t.Helper()
+	w.budgets.Crash()
+	var err error
+	w.purse, err = w.budgets.Open()
+	require.NoError(w.t, err)
+	return coordinator.NewLedgers(w.faults.wrap(w.purse).Journal)
 }
 
 // halt ends the coordinator's process.
@@ -183,7 +220,10 @@ func (w *world) Clients() (ids []secagg.PartyID) {
 	return ids
 }
 
-func (w *world) RoundBegan(secagg.RoundID, []secagg.PartyID) {}
+// RoundBegan implements coordinator.Observer.
+func (w *world) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
+	w.began = append(w.began, draw{id, invited})
+}
 
 func (w *world) Audit(secagg.RoundID, string) {}
 
@@ -320,10 +360,12 @@ func (w *world) run() coordinator.State {
 // values returns the run's present model.
 func (w *world) values() []float32 {
 	w.t.Helper()
-	var b bytes.Buffer
-	require.NoError(w.t, w.engine.Export(&b))
-	m, err := tensor.ReadSafetensors(&b, int64(b.Len()))
+	file, size, err := w.engine.Export()
 	require.NoError(w.t, err)
+	m, err := tensor.ReadSafetensors(file, size)
+	require.NoError(w.t, err)
+	require.NoError(w.t, file.Close())
+	require.Equal(w.t, w.engine.State().Model, secagg.Digest(m.Digest()))
 	return m.Values()
 }
 

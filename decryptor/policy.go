@@ -2,6 +2,7 @@ package decryptor
 
 import (
 	"crypto/ed25519"
+	"math"
 	"slices"
 
 	"github.com/choir-fl/choir/fault"
@@ -38,15 +39,23 @@ type Limits struct {
 	// BucketMinimum is the fewest clients in an opened bucket. Zero means
 	// DefaultBucketMinimum.
 	BucketMinimum int
-	// Exact allows plans without noise, whose sums the coordinator sees exactly.
-	// Without it they are refused, whatever the plan says.
+	// Exact allows plans whose coordinator sees exact sums: privacy modes none and
+	// central, and distributed where the plan says that it trusts its coordinator, as
+	// then no client holds the shares of noise against the session. Without it they are
+	// refused, whatever the plan says.
 	Exact bool
+	// NoiseMultiplier is the least standard deviation of the noise in an opened sum, over
+	// the norm that contributions are clipped to. Zero means any.
+	NoiseMultiplier float64
 }
 
 // check refuses limits that would read as none, and fills in the defaults.
 func (l Limits) check() (Limits, error) {
 	if l.Minimum < 0 || l.BucketMinimum < 0 {
 		return l, ErrPolicy.At("limits: a number is negative")
+	}
+	if !(l.NoiseMultiplier >= 0 && l.NoiseMultiplier <= math.MaxFloat64) { // NaN fails
+		return l, ErrPolicy.At("limits: noise multiplier %v", l.NoiseMultiplier)
 	}
 	if len(l.Jobs) == 0 {
 		return l, ErrPolicy.At("limits: no job to serve")
@@ -74,10 +83,24 @@ func (l Limits) allow(t secagg.Terms) error {
 		return ErrLimits.At("sums of as few as %d clients, at least %d allowed", t.Minimum, l.Minimum)
 	case t.Buckets != (secagg.Buckets{}) && t.Buckets.Minimum < l.BucketMinimum:
 		return ErrLimits.At("buckets of as few as %d clients, at least %d allowed", t.Buckets.Minimum, l.BucketMinimum)
-	case t.Privacy == secagg.PrivacyNone && !l.Exact:
+	case exact(t) && !l.Exact:
 		return ErrLimits.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
+	case !(t.Noise.Sigma >= float64(l.NoiseMultiplier*t.Encoding.ClipNorm)):
+		return ErrLimits.At("noise multiplier %.4g, at least %g allowed", t.Noise.Sigma/t.Encoding.ClipNorm, l.NoiseMultiplier)
 	}
 	return nil
+}
+
+// exact reports whether terms let the coordinator see sums without noise, or without
+// all of it.
+func exact(t secagg.Terms) bool {
+	switch t.Privacy {
+	case secagg.PrivacyLocal:
+		return false
+	case secagg.PrivacyDistributed:
+		return t.TrustCoordinator
+	}
+	return true
 }
 
 // Policy is who a member is and what it takes part in.

@@ -3,11 +3,14 @@ package decryptor
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choir-fl/choir/dp"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
 )
 
 // noCoins fails the test: what is refused is refused before anything is announced.
@@ -16,6 +19,29 @@ type noCoins struct{ t testing.TB }
 func (c noCoins) Read([]byte) (int, error) {
 	c.t.Error("the member announced itself")
 	return 0, errors.New("no coins")
+}
+
+func strict(p *Policy) { p.Limits.Exact = false }
+
+// noisy puts terms under a privacy mode with noise of half the clip norm.
+func noisy(k *secagg.Task, mode secagg.PrivacyMode, trust bool, survivors int) {
+	t := &k.Terms
+	t.Privacy, t.TrustCoordinator, t.Denominator = mode, trust, secagg.DenominatorFixed
+	t.Noise = secagg.Noise{Law: dp.DiscreteGaussian, Relation: dp.ZeroOut, Sigma: 0.5 * t.Encoding.ClipNorm, Survivors: survivors, Releases: 1, Delta: 1e-5}
+	t.Encoding = field.Spec{Clients: t.Encoding.Clients, ClipNorm: t.Encoding.ClipNorm}
+	t.Evaluate = false
+	if m, err := t.Mechanism(); err == nil { // else the terms are refused
+		t.Encoding = m.Quantizer().Spec()
+	}
+	k.ClipNorm = t.Encoding.ClipNorm
+}
+
+func central(k *secagg.Task) { noisy(k, secagg.PrivacyCentral, true, 1) }
+
+func local(k *secagg.Task) { noisy(k, secagg.PrivacyLocal, false, 1) }
+
+func distributed(trust bool) func(*secagg.Task) {
+	return func(k *secagg.Task) { noisy(k, secagg.PrivacyDistributed, trust, k.Terms.Buckets.Minimum) }
 }
 
 func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
@@ -34,11 +60,15 @@ func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
 		"smaller buckets in a fallback": {task: func(k *secagg.Task) {
 			k.Terms.View, k.Terms.Fallback, k.Terms.Buckets.Minimum = secagg.ViewSum, true, 11
 		}, want: ErrLimits},
-		"exact sums":          {policy: func(p *Policy) { p.Limits.Exact = false }, want: ErrLimits},
-		"another scheme":      {task: func(k *secagg.Task) { k.Terms.Scheme = "other" }, want: ErrScheme},
-		"a ninth attempt":     {task: func(k *secagg.Task) { k.Round.Attempt = 9 }, want: ErrAttempt},
-		"a job that is two":   {task: func(k *secagg.Task) { k.Round.Job = "other" }, want: secagg.ErrTerms},
-		"terms that are none": {task: func(k *secagg.Task) { k.Terms.Denominator = "" }, want: secagg.ErrTerms},
+		"exact sums":              {policy: func(p *Policy) { p.Limits.Exact = false }, want: ErrLimits},
+		"exact sums beside noise": {task: central, policy: strict, want: ErrLimits},
+		"noise nobody checks":     {task: distributed(true), policy: strict, want: ErrLimits},
+		"too little noise":        {task: distributed(false), policy: func(p *Policy) { p.Limits.NoiseMultiplier = 0.5000001 }, want: ErrLimits},
+		"no noise":                {policy: func(p *Policy) { p.Limits.NoiseMultiplier = 1e-9 }, want: ErrLimits},
+		"another scheme":          {task: func(k *secagg.Task) { k.Terms.Scheme = "other" }, want: ErrScheme},
+		"a ninth attempt":         {task: func(k *secagg.Task) { k.Round.Attempt = 9 }, want: ErrAttempt},
+		"a job that is two":       {task: func(k *secagg.Task) { k.Round.Job = "other" }, want: secagg.ErrTerms},
+		"terms that are none":     {task: func(k *secagg.Task) { k.Terms.Denominator = "" }, want: secagg.ErrTerms},
 	} {
 		t.Run(name, func(t *testing.T) {
 			task, policy := taskOf(t, "job"), policyOf(t, "job")
@@ -51,6 +81,14 @@ func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
 			_, _, err := Accept(policy, task, nil, noCoins{t})
 			require.ErrorIs(t, err, row.want)
 		})
+	}
+	for _, change := range []func(*secagg.Task){distributed(false), local} {
+		task, policy := taskOf(t, "job"), policyOf(t, "job")
+		change(&task)
+		strict(&policy)
+		policy.Limits.NoiseMultiplier = 0.5
+		_, _, err := Accept(policy, task, nil, rand.Reader)
+		require.NoError(t, err, "just the noise, and no exact sums")
 	}
 	task := taskOf(t, "job")
 	task.Round.Attempt = 8
@@ -75,6 +113,9 @@ func TestPoliciesThatContradictThemselvesAreRefused(t *testing.T) {
 		"a job without form": func(p *Policy) { p.Limits.Jobs = []string{Epochs} },
 		"negative minimum":   func(p *Policy) { p.Limits.Minimum = -1 },
 		"negative bucket":    func(p *Policy) { p.Limits.BucketMinimum = -1 },
+		"negative noise":     func(p *Policy) { p.Limits.NoiseMultiplier = -1 },
+		"noise of no number": func(p *Policy) { p.Limits.NoiseMultiplier = math.NaN() },
+		"infinite noise":     func(p *Policy) { p.Limits.NoiseMultiplier = math.Inf(1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policyOf(t, "job")

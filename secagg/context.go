@@ -64,6 +64,9 @@ type Binding struct {
 	Fallback bool
 	// Authority is that of Task; zero without a committee.
 	Authority Digest
+	// ClipNorm and Ledger are those of Task; zero without noise.
+	ClipNorm float64
+	Ledger   LedgerHead
 }
 
 // Context digests a binding (DESIGN section 4). Every signature, associated data,
@@ -81,6 +84,9 @@ func (b Binding) Context() Digest {
 	e.Digest(8, b.Within)
 	e.Bool(9, b.Fallback)
 	e.Digest(10, b.Authority)
+	e.Float(11, b.ClipNorm)
+	e.Uint(12, b.Ledger.Count)
+	e.Digest(13, b.Ledger.Digest)
 	return Hash("choir context/1", e.Encoded())
 }
 

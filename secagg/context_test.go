@@ -29,6 +29,11 @@ func TestContextChangesWithEachPartOfTheBinding(t *testing.T) {
 		"no parameters":      func(b *Binding) { b.Parameters = nil },
 		"part of an attempt": func(b *Binding) { b.Within[0] = 1 },
 		"fallback":           func(b *Binding) { b.Fallback = true },
+		"authority":          func(b *Binding) { b.Authority[9] = 1 },
+		"clip norm":          func(b *Binding) { b.ClipNorm = 1 },
+		"another clip norm":  func(b *Binding) { b.ClipNorm = 2 },
+		"length of ledger":   func(b *Binding) { b.Ledger.Count = 1 },
+		"head of ledger":     func(b *Binding) { b.Ledger.Digest[31] = 1 },
 		"model as plan":      func(b *Binding) { b.Plan, b.Model = b.Model, b.Plan },
 	} {
 		b := sampleBinding()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choir-fl/choir/dp"
 	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -56,6 +57,15 @@ func TestDigestsAreThoseOfRunningDeployments(t *testing.T) {
 	withCommittee := session.Binding
 	withCommittee.Committee = Digest(bytes.Repeat([]byte{5}, 32))
 	alice := roster.At(0)
+	noisy := goldenTask(t)
+	noisy.Terms.Privacy, noisy.Terms.TrustCoordinator, noisy.Terms.Denominator, noisy.Terms.Evaluate = PrivacyDistributed, false, DenominatorFixed, false
+	noisy.Terms.Noise = Noise{Law: dp.DiscreteGaussian, Relation: dp.ZeroOut, Sigma: 12, Survivors: 10, Corrupt: 2, Releases: 100, Delta: 1e-5,
+		Rate: 0.01, Participations: 6, Separation: 3, BitSigma: 4}
+	noisy.Terms.Encoding = field.Spec{Clients: 20, ClipNorm: 10, Scale: 100}
+	encodeNoise(t, &noisy.Terms)
+	noisy.ClipNorm, noisy.Ledger = 7.5, LedgerHead{Count: 12, Digest: Digest(bytes.Repeat([]byte{4}, 32))}
+	noisySession, err := noisy.Session(roster, nil)
+	require.NoError(t, err)
 
 	for name, c := range map[string]struct {
 		got  Digest
@@ -68,6 +78,9 @@ func TestDigestsAreThoseOfRunningDeployments(t *testing.T) {
 		"context":                {session.Context, "12db470e01dbf8fe198785ed856ec48d56569288c01a3fb196546f2181cf7ad8"},
 		"context with committee": {withCommittee.Context(), "ea561ddd40b6301bef6ccc43be27e86efce0bb9da812f31d098afb633568a54c"},
 		"statement":              {Digest(statement("upload", session.Context, [][]byte{[]byte("part")})), "66ab6e3d916ff1d585c0e781ea72751c5d070467ed0ae839f1e6bb6db591ccb2"},
+		"noisy task":             {sha256.Sum256(noisy.Encode()), "9d16301e8a61f14be9ac2495e2acb0d343802ea45ca84fd41820a221c48c2731"},
+		"noisy plan":             {noisy.Terms.PlanDigest(noisy.Rest), "fb875631db43b59a34d686bec1e6fd7308f9ae51050d24cb6ce4504a96d7afd4"},
+		"noisy context":          {noisySession.Context, "1e0dc7694881ce11fa262b428255e2fcfb6b9c95fba5aa1dc4f835b020ae51d8"},
 		"enrolment":              {Digest(enrolmentStatement(alice.ID, alice.Key[:])), "ca76ec5d391c007e3dbec7a9b6ff2df27973009ed6da110cb2e391ab927dcd84"},
 	} {
 		require.Equal(t, c.want, c.got.String(), name)
@@ -83,12 +96,12 @@ func TestAFieldAddedLaterChangesNoDigest(t *testing.T) {
 		e.Message(1, task.Round.encode)
 		e.Message(2, func(e *Encoder) {
 			task.Terms.encode(e, true)
-			e.Uint(18, added) // the first free number of the terms
+			e.Uint(19, added) // the first free number of the terms
 		})
 		e.Digest(3, task.Rest)
 		e.Digest(4, task.Model)
 		e.Uint(5, uint64(task.ModelSize))
-		e.Bytes(7, bytes.Repeat([]byte{1}, int(added))) // and of the task
+		e.Bytes(11, bytes.Repeat([]byte{1}, int(added))) // and of the task
 		return e.Encoded()
 	}
 	require.Equal(t, task.Encode(), next(0))

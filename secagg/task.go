@@ -18,6 +18,19 @@ type Task struct {
 	// the roster against, so that clients need not verify every credential themselves;
 	// zero without a committee.
 	Authority Digest
+	// ClipNorm is the norm that this round's updates are clipped to; zero without noise.
+	// It is Terms.Encoding.ClipNorm but where terms adapt it.
+	ClipNorm float64
+	// Ledger is the head of the privacy ledger that the attempt is charged to; zero
+	// without noise.
+	Ledger LedgerHead
+}
+
+// LedgerHead says how far a privacy ledger has got: the number of its records and the
+// hash that chains them all. Whoever remembers the latest notices one that was put back.
+type LedgerHead struct {
+	Count  uint64
+	Digest Digest
 }
 
 // AuthorityDigest identifies an enrolment authority by its key.
@@ -33,6 +46,9 @@ func (t Task) Encode() []byte {
 	e.Uint(5, uint64(t.ModelSize))
 	e.Bool(6, t.Fallback)
 	e.Digest(7, t.Authority)
+	e.Float(8, t.ClipNorm)
+	e.Uint(9, t.Ledger.Count)
+	e.Digest(10, t.Ledger.Digest)
 	return e.Encoded()
 }
 
@@ -40,7 +56,8 @@ func (t Task) Encode() []byte {
 func DecodeTask(b []byte) (Task, error) {
 	d := NewDecoder(b)
 	round, terms := d.Bytes(1), d.Bytes(2)
-	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6), Authority: d.Digest(7)}
+	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6), Authority: d.Digest(7),
+		ClipNorm: d.Float(8), Ledger: LedgerHead{Count: d.Uint(9), Digest: d.Digest(10)}}
 	err := d.Close()
 	if err == nil {
 		t.Round, err = DecodeRoundID(round)
@@ -56,6 +73,9 @@ func DecodeTask(b []byte) (Task, error) {
 	}
 	if err == nil && t.Fallback && !t.Terms.Fallback {
 		err = ErrTerms.At("attempt %s falls back on buckets, which its terms do not allow", t.Round)
+	}
+	if err == nil {
+		err = t.checkNoise()
 	}
 	if err != nil {
 		return Task{}, err
@@ -75,7 +95,8 @@ func (t Task) Session(roster Roster, announced Announcements) (Session, error) {
 		return Session{}, ErrCommittee.At("%d announcements of %d members", len(announced), c.Len())
 	}
 	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(), Committee: announced.Root(c),
-		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback, Authority: t.Authority}
+		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback, Authority: t.Authority,
+		ClipNorm: t.ClipNorm, Ledger: t.Ledger}
 	s := Session{Binding: b, Context: b.Context(), Roster: roster, Committee: c, Announcements: announced, Minimum: t.Terms.Minimum,
 		Buckets: 1, BucketMinimum: t.Terms.Minimum, Words: q.Layout().Len(), WordBits: q.WordBits()}
 	if t.Terms.View == ViewBucketMeans || t.Fallback {

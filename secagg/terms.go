@@ -32,13 +32,6 @@ const (
 	MaxEvalLoss = 16
 )
 
-// PrivacyMode says what noise protects the sum.
-type PrivacyMode string
-
-// PrivacyNone opens exact sums; the plan must say that it trusts its coordinator
-// with them.
-const PrivacyNone PrivacyMode = "none"
-
 // Denominator says what a sum of updates is divided by.
 type Denominator string
 
@@ -88,6 +81,8 @@ type Terms struct {
 	Fallback bool
 	// Committee opens the sums; zero if the scheme has none.
 	Committee Committee
+	// Noise protects what is opened; zero under PrivacyNone.
+	Noise Noise
 }
 
 // Smallest is the fewest clients in any sum that may be opened under the terms.
@@ -113,7 +108,9 @@ func (t Terms) encode(e *Encoder, withScheme bool) {
 	}
 	e.Uint(5, uint64(t.Minimum))
 	e.String(6, string(t.Privacy))
-	e.Bool(7, t.TrustCoordinator)
+	if withScheme || t.Noise == (Noise{}) { // under noise it is what scheme plain asks for
+		e.Bool(7, t.TrustCoordinator)
+	}
 	e.Message(8, func(e *Encoder) { encodeEncoding(e, t.Encoding) })
 	e.List(9, encodeTensors(t.Tensors))
 	e.Message(10, func(e *Encoder) { t.Training.encode(e) })
@@ -127,6 +124,9 @@ func (t Terms) encode(e *Encoder, withScheme bool) {
 	e.Bool(16, t.Fallback)
 	if withScheme {
 		e.Bytes(17, t.Committee.Encode())
+	}
+	if t.Noise != (Noise{}) {
+		e.Message(18, t.Noise.encode)
 	}
 }
 
@@ -182,6 +182,9 @@ func DecodeTerms(b []byte) (Terms, error) {
 	if t.Committee, err = DecodeCommittee(d.Bytes(17)); err != nil {
 		return Terms{}, err
 	}
+	if t.Noise, err = decodeNoise(d.Bytes(18)); err != nil {
+		return Terms{}, err
+	}
 	if err := d.Close(); err != nil {
 		return Terms{}, err
 	}
@@ -197,10 +200,6 @@ func (t Terms) Check() error {
 		return ErrTerms.At("scheme %q", t.Scheme)
 	case t.Minimum < 1:
 		return ErrTerms.At("minimum of %d clients", t.Minimum)
-	case t.Privacy != PrivacyNone:
-		return ErrTerms.At("privacy mode %.40q is not known to this version", t.Privacy)
-	case !t.TrustCoordinator:
-		return ErrTerms.At("privacy mode %q without trust_coordinator", t.Privacy)
 	case t.Denominator != DenominatorWeights && t.Denominator != DenominatorFixed:
 		return ErrTerms.At("denominator %.40q", t.Denominator)
 	case t.View != ViewSum && t.View != ViewBucketMeans:
@@ -211,7 +210,7 @@ func (t Terms) Check() error {
 		return ErrTerms.At("view %q falls back on itself", t.View)
 	case t.Buckets.Minimum > t.Minimum:
 		return ErrTerms.At("minimum of %d clients and buckets of at least %d", t.Minimum, t.Buckets.Minimum)
-	case t.Encoding.Dimension != t.Tensors.Total():
+	case t.Privacy == PrivacyNone && t.Encoding.Dimension != t.Tensors.Total():
 		return ErrTerms.At("encoding has %d coordinates and the model %d", t.Encoding.Dimension, t.Tensors.Total())
 	case t.Encoding.Clients > MaxRoster:
 		return ErrTerms.At("sums of %d clients, at most %d are possible", t.Encoding.Clients, MaxRoster)
@@ -225,6 +224,9 @@ func (t Terms) Check() error {
 	}
 	if _, err := t.Encoding.Check(); err != nil {
 		return ErrTerms.At("encoding").Because(err)
+	}
+	if err := t.checkNoise(); err != nil {
+		return err
 	}
 	return t.Training.check()
 }

@@ -104,7 +104,7 @@ func TestEveryFieldOfATaskIsBound(t *testing.T) {
 		require.Equal(t, inTerms && !ofScheme, seed != task.Terms.PublicSeed("x"), "public seed and %s", path)
 		v.Set(before)
 	})
-	require.Greater(t, count, 33)
+	require.Greater(t, count, 47)
 }
 
 func TestPublicSeedsOfDifferentLabelsDiffer(t *testing.T) {
@@ -132,7 +132,8 @@ func TestTermsThatContradictThemselvesAreRefusedByName(t *testing.T) {
 		"minimum below that of a bucket": {func(x *Terms) { x.View, x.Buckets = ViewBucketMeans, Buckets{Size: 12, Minimum: 11} }, "minimum of 10 clients and buckets of at least 11"},
 		"minimum of zero":                {func(x *Terms) { x.Minimum = 0 }, "minimum of 0"},
 		"minimum below zero":             {func(x *Terms) { x.Minimum = -1 }, "minimum of -1"},
-		"unknown privacy":                {func(x *Terms) { x.Privacy = "local" }, `"local" is not known`},
+		"unknown privacy":                {func(x *Terms) { x.Privacy = "secret" }, `"secret" is not known`},
+		"noise that is not there":        {func(x *Terms) { x.Privacy = PrivacyDistributed }, "noise: law 0"},
 		"no privacy":                     {func(x *Terms) { x.Privacy = "" }, `"" is not known`},
 		"exact sums without trust":       {func(x *Terms) { x.TrustCoordinator = false }, "without trust_coordinator"},
 		"unknown denominator":            {func(x *Terms) { x.Denominator = "none" }, `denominator "none"`},

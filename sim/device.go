@@ -138,6 +138,12 @@ func (d *device) accept(task secagg.Task) {
 		return
 	}
 	p, err := client.Accept(d.policy, task, d.sim.coins("participant "+string(d.id)+" "+task.Round.String()))
+	if errors.Is(err, client.ErrOften) { // it counts attempts that the coordinator does not
+		return
+	}
+	if err == nil {
+		d.policy.Account, err = d.policy.Account.See(task)
+	}
 	if err != nil {
 		d.sim.violate("client %s refuses its task: %v", d.id, err)
 		return
@@ -240,6 +246,10 @@ func (d *device) apply(fx client.Effects, err error) {
 		d.seal()
 	}
 	if fx.Upload {
+		if d.policy.Account, err = d.p.Charge(d.policy.Account); err != nil {
+			d.sim.violate("client %s cannot charge its upload: %v", d.id, err)
+			return
+		}
 		d.frame = fx.Send
 		d.upload()
 		return

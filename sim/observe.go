@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/sim/model"
 	"github.com/choir-fl/choir/tensor"
@@ -60,12 +61,12 @@ func (s *simulation) lastRelease() int {
 // RoundBegan implements coordinator.Observer: the invited clients check in, and
 // the attempt's faults are drawn.
 func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
-	if invited == nil {
+	if s.plan.Selection() == plan.SelectCheckIn {
 		invited = s.Clients()
 	}
 	rng := s.rng("attempt " + id.String())
 	s.attempt = attempt{id: id, drops: map[secagg.PartyID]Point{}, acked: map[secagg.PartyID]bool{}, began: s.stopwatch()}
-	cohort := min(len(invited), s.plan.Invited())
+	cohort := min(len(invited), s.plan.Invited()) // of a cohort drawn by coins, all
 	order := rng.Perm(len(invited))
 	drops := int(s.faults.Dropout * float64(cohort))
 	for i := range drops {
@@ -151,7 +152,10 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
 		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
 		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
-		VirtualSeconds: r.Ended.Sub(r.Began).Seconds()}
+		VirtualSeconds: r.Ended.Sub(r.Began).Seconds(), EpsilonReleased: r.Spent.Released, EpsilonCoordinator: r.Spent.Coordinator}
+	if r.ClipNorm > 0 {
+		out.ClipNorm = ptr(r.ClipNorm)
+	}
 	for _, c := range r.Culprits {
 		out.Culprits = append(out.Culprits, string(c))
 	}
@@ -186,6 +190,12 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 		}
 		if m.Digest() != r.Model {
 			s.violate("%s reports another model than it published", r.ID)
+		}
+		if s.cfg.Released != nil {
+			s.cfg.Released(r, m)
+		}
+		if err := s.auditor.score(r, m); err != nil {
+			s.violate("%s cannot be audited: %v", r.ID, err)
 		}
 	}
 	s.witness.forget(r.ID)

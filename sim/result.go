@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -26,6 +27,7 @@ type Result struct {
 	Config Settings `json:"config"`
 	Rounds []Round  `json:"rounds"`
 	Final  Final    `json:"final"`
+	Audit  *Audited `json:"audit,omitempty"`
 	// Model is the last model published.
 	Model tensor.Model `json:"-"`
 }
@@ -66,6 +68,7 @@ type Round struct {
 	TestLoss           *float64 `json:"test_loss"`
 	EpsilonReleased    *float64 `json:"epsilon_released"`
 	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
+	ClipNorm           *float64 `json:"clip_norm"` // under noise
 	BytesUp            float64  `json:"bytes_up_per_client"`
 	BytesDown          float64  `json:"bytes_down_per_client"`
 	ClientNanos        *float64 `json:"client_ns_per_coord"`
@@ -106,6 +109,9 @@ type Final struct {
 	Crashes            int      `json:"coordinator_crashes"`
 }
 
+// ErrBudget is a run that its privacy budget stopped: its result stands.
+var ErrBudget = fault.New(fault.Refused, "sim/budget", "the privacy budget is spent before the last round", "state fewer rounds, more noise or a larger budget")
+
 // ErrInvariant is a broken invariant: a bug of Choir's, never a mere bad result.
 var ErrInvariant = fmt.Errorf("an invariant was broken")
 
@@ -119,13 +125,21 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 	f := &out.Final
 	f.WallMS = milliseconds(wall)
 	f.Crashes = s.crashes
+	if g := s.plan.Guarantee(); g.Stated() {
+		f.Delta = ptr(g.Noise().Delta)
+	}
 	for _, r := range s.rounds {
+		f.EpsilonReleased, f.EpsilonCoordinator = r.EpsilonReleased, r.EpsilonCoordinator
 		if r.Outcome == Released {
 			f.RoundsCompleted++
 			f.TestAccuracy, f.TestLoss = r.TestAccuracy, r.TestLoss
 		} else {
 			f.RoundsFailed++
 		}
+	}
+	var err error
+	if out.Audit, err = s.auditor.report(s.plan, *f); err != nil {
+		return out, err
 	}
 	if v := s.violation.Load(); v != nil {
 		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, *v)
@@ -136,7 +150,9 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 	if err == nil {
 		out.Model, err = readModel(b)
 	}
-	if err == nil && st.Status != coordinator.Finished {
+	if err == nil && st.Status == coordinator.BudgetExhausted {
+		err = ErrBudget.At("%s", st.Reason)
+	} else if err == nil && st.Status != coordinator.Finished {
 		err = fmt.Errorf("run %s: %s", st.Status, st.Reason)
 	}
 	return out, err

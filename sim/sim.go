@@ -27,6 +27,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/coordinator/store/file"
 	"github.com/choir-fl/choir/coordinator/store/mem"
+	"github.com/choir-fl/choir/dp/ddp"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -78,6 +79,13 @@ type Config struct {
 	Stopwatch func() time.Duration
 	// Progress is called after each attempt, in order. May be nil.
 	Progress func(Round)
+	// Trainer replaces the training of a client, by its index: it may be called
+	// concurrently. Nil trains the plan's architecture on the client's data.
+	Trainer func(index int, global tensor.Model, task secagg.Task) (client.Update, error)
+	// Released is given each released model, in order, to look at. May be nil.
+	Released func(coordinator.Report, tensor.Model)
+	// Audit replaces clients by canaries; zero for none.
+	Audit Audit
 }
 
 // simulation is a run under way.
@@ -97,7 +105,9 @@ type simulation struct {
 	members   []*member // of the committee
 	byAddress map[secagg.PartyID]*member
 	rosters   sync.Map // read and verified, by digest
+	auditor   *auditor // nil if nobody audits
 	disk      *mem.Disk
+	budgets   *mem.Disk // of the privacy ledger
 	store     *store.Store
 	engine    *coordinator.Engine // nil while it is down
 	boot      int                 // counts the coordinator's starts
@@ -195,7 +205,10 @@ func (s *simulation) prepare() error {
 		}
 		s.clients = append(s.clients, cfg.Train.Subset(indices))
 	}
-	s.trainer = &trainer{net: s.net, clients: s.clients, seed: cfg.Seed}
+	s.trainer = &trainer{net: s.net, clients: s.clients, seed: cfg.Seed, instead: cfg.Trainer}
+	if err := s.prepareAudit(); err != nil {
+		return err
+	}
 	return s.prepareParties()
 }
 
@@ -221,12 +234,13 @@ func (s *simulation) preparePlan() error {
 		if _, err := lit.Check(serverSchemes(schemes)...); err != nil {
 			return err
 		}
+		named := slices.IndexFunc(schemes, func(s Scheme) bool { return s.Name() == lit.Scheme.Name })
+		schemes = []Scheme{stand{replaces: schemes[named]}}
 		lit.Scheme.Name, lit.Scheme.Committee = plain.Name, plan.Committee{}
 		lit.Aggregation.Fallback = "" // no sum is spoiled
 		if lit.Aggregation.View == secagg.ViewSum.String() || lit.Aggregation.View == "" {
 			lit.Aggregation.Buckets = plan.Buckets{}
 		}
-		schemes = []Scheme{plain.Scheme{}}
 	default:
 		return ErrConfig.At("fidelity %q is neither full nor fast", s.cfg.Fidelity)
 	}
@@ -274,18 +288,20 @@ func (s *simulation) prepareParties() error {
 		accepted = append(accepted, scheme)
 	}
 	for i := range s.clients {
-		id := secagg.PartyID(fmt.Sprintf("client-%05d", i))
+		id := secagg.PartyID(clientName(i))
 		seed := field.Derive(s.root, "identity "+string(id))
 		key := ed25519.NewKeyFromSeed(seed[:])
 		d := &device{sim: s, index: i, id: id, rng: s.rng("device " + string(id))}
 		d.slow = float64(stretch(d.rng, time.Second, s.devices.Spread)) / float64(time.Second)
 		d.policy = client.Policy{Identity: secagg.Enrol(authority, id, key.Public().(ed25519.PublicKey)), Key: key,
-			Authority: authority.Public().(ed25519.PublicKey), Roster: s.readRoster, Consent: agree{}, Schemes: accepted}
+			Authority: authority.Public().(ed25519.PublicKey), Roster: s.readRoster, Consent: agree{}, Schemes: accepted, Mechanism: s.mechanism}
 		s.parties = append(s.parties, d)
 		s.byID[id] = d
 	}
 	return s.prepareCommittee()
 }
+
+func clientName(i int) string { return fmt.Sprintf("client-%05d", i) }
 
 // readRoster reads and checks each roster once: in one process every client of a
 // cohort would do so.
@@ -299,6 +315,11 @@ func (s *simulation) readRoster(encoded []byte) (secagg.Roster, error) {
 		s.rosters.Store(digest, r)
 	}
 	return r, err
+}
+
+// mechanism is the one of the plan: all clients draw from the same tables.
+func (s *simulation) mechanism(secagg.Terms) (ddp.Mechanism, error) {
+	return s.plan.Guarantee().Mechanism(), nil
 }
 
 // agree consents to everything: the simulator's clients are there to take part.
@@ -319,8 +340,19 @@ func (s *simulation) start() error {
 	}
 	s.boot++
 	s.store = st
+	if s.budgets == nil {
+		s.budgets = mem.New(0)
+	}
+	b, err := s.budgets.Open()
+	if err != nil {
+		return err
+	}
+	charges, err := coordinator.NewLedgers(b.Journal).Of(s.plan)
+	if err != nil {
+		return err
+	}
 	e, err := coordinator.Open(coordinator.Config{Plan: s.plan, Initial: s.initial, Store: st, Host: &host{s, s.boot}, Registry: s,
-		Authority: s.authority.Public().(ed25519.PublicKey), Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots), CheckpointBytes: s.cfg.CheckpointBytes})
+		Authority: s.authority.Public().(ed25519.PublicKey), Ledger: charges, Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots), CheckpointBytes: s.cfg.CheckpointBytes})
 	if err != nil {
 		return err
 	}
@@ -351,6 +383,7 @@ func (s *simulation) powerCut() {
 	s.crashes++
 	s.engine = nil
 	s.disk.Crash()
+	s.budgets.Crash()
 	s.world.after(s.faults.Outage, func() {
 		if err := s.start(); err != nil {
 			s.violate("coordinator cannot restart: %v", err)

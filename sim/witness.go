@@ -14,6 +14,8 @@ import (
 type Scheme interface {
 	secagg.ClientScheme
 	secagg.ServerScheme
+	secagg.HonestScheme
+	secagg.HonestSession
 }
 
 // witness stands beside a scheme and remembers every vector that a client sealed,

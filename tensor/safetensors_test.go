@@ -3,6 +3,7 @@ package tensor
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -275,4 +276,44 @@ func BenchmarkReadSafetensors(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestMetadataIsAddedToTheCanonicalFileAndNothingElse(t *testing.T) {
+	schema, err := NewSchema([]Spec{{"b\"1", []int{2}}, {"a", nil}})
+	require.NoError(t, err)
+	m, err := NewModel(schema, []float32{1, -2, 0.5})
+	require.NoError(t, err)
+	var canonical bytes.Buffer
+	require.NoError(t, WriteSafetensors(&canonical, m))
+	require.Equal(t, Size(schema)-12, HeaderSize(schema))
+	values := canonical.Bytes()[HeaderSize(schema):]
+
+	header, err := HeaderWithMetadata(schema, map[string]string{"z": "last", "choir.x": `{"a":"b\c"}`, "é": "\n\x01"})
+	require.NoError(t, err)
+	text := `{"__metadata__":{"choir.x":"{\"a\":\"b\\c\"}","z":"last","é":"\n\u0001"},` +
+		`"b\"1":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`
+	require.Zero(t, len(header)%8)
+	require.Equal(t, uint64(len(header)-8), binary.LittleEndian.Uint64(header))
+	require.Equal(t, text, strings.TrimRight(string(header[8:]), " "))
+	var parsed struct {
+		Metadata map[string]string `json:"__metadata__"`
+	}
+	require.NoError(t, json.Unmarshal(header[8:], &parsed))
+	require.Equal(t, map[string]string{"z": "last", "choir.x": `{"a":"b\c"}`, "é": "\n\x01"}, parsed.Metadata)
+
+	back, err := ReadSafetensors(bytes.NewReader(append(header, values...)), 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, m.Digest(), back.Digest())
+	require.True(t, back.Schema().Equal(schema))
+
+	// A file of no tensors, and one that no reader would take.
+	header, err = HeaderWithMetadata(Schema{}, map[string]string{"a": "b"})
+	require.NoError(t, err)
+	require.Equal(t, `{"__metadata__":{"a":"b"}}`, strings.TrimRight(string(header[8:]), " "))
+	_, err = HeaderWithMetadata(schema, map[string]string{"a": "\xff"})
+	require.ErrorIs(t, err, ErrHeader)
+	_, err = HeaderWithMetadata(schema, map[string]string{"\xff": "a"})
+	require.ErrorIs(t, err, ErrHeader)
+	_, err = HeaderWithMetadata(schema, map[string]string{"a": strings.Repeat("b", MaxHeader)})
+	require.ErrorIs(t, err, ErrHeaderTooLarge)
 }

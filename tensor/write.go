@@ -1,10 +1,15 @@
 package tensor
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 )
 
 const (
@@ -16,7 +21,7 @@ const (
 // Size is the exact length in bytes of the canonical file of any model with
 // this schema.
 func Size(schema Schema) int64 {
-	return prefixBytes + int64(len(schema.canonicalHeader())) + valueBytes*int64(schema.Total())
+	return HeaderSize(schema) + valueBytes*int64(schema.Total())
 }
 
 // WriteSafetensors writes the canonical file of the model (see the package
@@ -29,6 +34,40 @@ func WriteSafetensors(w io.Writer, m Model) error {
 		return err
 	}
 	return writeCanonical(w, m)
+}
+
+// HeaderSize is the length in bytes of what comes before the values in the canonical
+// file of any model with this schema.
+func HeaderSize(schema Schema) int64 { return prefixBytes + int64(len(schema.canonicalHeader())) }
+
+// HeaderWithMetadata returns what comes before the values in a file that says something
+// about its model: the canonical one with __metadata__ added in front, keys in byte
+// order. Such a file is not canonical; readers of the format take it as they do any
+// other. Keys and values are UTF-8 text: ErrHeader if one is not, ErrHeaderTooLarge if
+// the header is longer than [MaxHeader].
+func HeaderWithMetadata(schema Schema, metadata map[string]string) ([]byte, error) {
+	header := appendString([]byte{'{'}, metadataKey)
+	header = append(header, ':', '{')
+	for i, key := range slices.Sorted(maps.Keys(metadata)) {
+		if !utf8.ValidString(key) || !utf8.ValidString(metadata[key]) {
+			return nil, fmt.Errorf("%w: metadata %s is not UTF-8", ErrHeader, quote(key))
+		}
+		if i > 0 {
+			header = append(header, ',')
+		}
+		header = appendString(header, key)
+		header = append(header, ':')
+		header = appendString(header, metadata[key])
+	}
+	header = append(header, '}')
+	if rest := bytes.TrimRight(schema.canonicalHeader(), " "); len(rest) > len("{}") {
+		header = append(append(header, ','), rest[1:len(rest)-1]...)
+	}
+	header = closeHeader(header)
+	if len(header) > MaxHeader {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrHeaderTooLarge, len(header), MaxHeader)
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), nil
 }
 
 func writeCanonical(w io.Writer, m Model) error {

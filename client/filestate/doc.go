@@ -11,7 +11,7 @@
 //
 // # What encryption protects, and what not
 //
-// Records, which hold an attempt's secrets, and the count of attempts are sealed
+// Records, which hold an attempt's secrets, and the device's account are sealed
 // with AES-256-GCM, each bound to its name, under a key of 32 bytes that the app
 // hands to Open: from the platform's key store, best. Then a stolen or copied
 // directory tells names of jobs, round numbers, sizes and times, and nothing else.
@@ -22,8 +22,8 @@
 // same user, the administrator, whoever takes the disk. Encrypt the disk then.
 //
 // Nothing here protects against an attacker who can write to the directory: it
-// can be put back to an earlier state as a whole, and a count of attempts with
-// it. Ciphertexts are stored as the scheme made them: scheme plain makes none,
+// can be put back to an earlier state as a whole, and with it the account: a budget
+// holds as far as the directory does. Ciphertexts are stored as the scheme made them: scheme plain makes none,
 // and its uploads lie there in clear until their attempt is over. What is erased
 // is unlinked; a flash disk may keep the old blocks for a while.
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choir-fl/choir/client"
 	"github.com/choir-fl/choir/secagg"
 )
 
@@ -90,7 +91,7 @@ func (h *faultyFile) Close() error {
 type contents struct {
 	records map[secagg.RoundID]string
 	sealed  string
-	charged int
+	account client.Account
 }
 
 func contentsOf(t *testing.T, s *State) contents {
@@ -106,7 +107,7 @@ func contentsOf(t *testing.T, s *State) contents {
 		require.NoError(t, r.Close())
 		c.sealed = string(b)
 	}
-	c.charged, err = s.Charged()
+	c.account, err = s.Account()
 	require.NoError(t, err)
 	return c
 }
@@ -117,7 +118,7 @@ func prepare(t *testing.T, sys fsys, dir string) *State {
 	require.NoError(t, err)
 	require.NoError(t, s.Put(roundA, []byte("record")))
 	require.NoError(t, seal(s, roundA, "ciphertext"))
-	require.NoError(t, s.Charge(roundA))
+	require.NoError(t, charge(s, roundA))
 	return s
 }
 
@@ -131,7 +132,9 @@ var operations = map[string]struct {
 		[]string{"open a.job@1@1.tmp", "write", "sync", "close", "rename a.job@1@1", "syncdir records"}},
 	"an erased record": {func(s *State) error { return s.Put(roundA, nil) },
 		[]string{"remove a.job@1@1", "syncdir records"}},
-	"a charge": {func(s *State) error { return s.Charge(roundB) },
+	"a charge": {func(s *State) error { return charge(s, roundB) },
+		[]string{"open tally", "close", "open tally.tmp", "write", "sync", "close", "rename tally", "syncdir state"}},
+	"a ledger head": {func(s *State) error { return see(s, 7) },
 		[]string{"open tally", "close", "open tally.tmp", "write", "sync", "close", "rename tally", "syncdir state"}},
 	"a removed ciphertext": {func(s *State) error { return s.Remove(roundA) },
 		[]string{"remove a.job@1@1", "syncdir sealed"}},

@@ -5,6 +5,7 @@ package cohort
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/choir-fl/choir/secagg"
@@ -29,6 +30,32 @@ func Uniform(seed [32]byte, population []secagg.PartyID, size int) []secagg.Part
 	}
 	drawn := pool[:max(size, 0)]
 	slices.Sort(drawn)
+	return drawn
+}
+
+// Poisson draws each member of population with the given probability in [0,1], by a coin
+// of its own, and returns those drawn in ascending order. The probability is met to
+// 2^-64, from below. population must not name anybody twice; its order does not matter.
+// seed must be secret and used for one draw. A probability that is none draws nobody.
+func Poisson(seed [32]byte, population []secagg.PartyID, probability float64) []secagg.PartyID {
+	if !(probability > 0 && probability <= 1) { // NaN fails
+		return nil
+	}
+	pool := slices.Clone(population)
+	slices.Sort(pool)
+	if probability == 1 {
+		return pool
+	}
+	limit := uint64(math.Ldexp(probability, 64)) // below 2^64: a float64 below 1 is at most 1 - 2^-53
+	coins := field.NewStream(seed)
+	drawn := pool[:0]
+	for _, id := range pool {
+		var b [8]byte
+		_, _ = coins.Read(b[:]) // a Stream never fails
+		if binary.LittleEndian.Uint64(b[:]) < limit {
+			drawn = append(drawn, id)
+		}
+	}
 	return drawn
 }
 

@@ -3,6 +3,7 @@ package cohort
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -174,4 +175,106 @@ func TestAnotherSeedDrawsAnotherCohort(t *testing.T) {
 		seen[name(Uniform(seed, population, 30))] = true
 	}
 	require.Len(t, seen, 256, "every bit of the seed matters")
+}
+
+// TestEverySubsetIsDrawnWithTheProbabilityOfItsCoins: chi-square over all subsets. The
+// quantile is scipy.stats.chi2.ppf(0.999, 15).
+func TestEverySubsetIsDrawnWithTheProbabilityOfItsCoins(t *testing.T) {
+	for _, probability := range []float64{0.5, 0.3, 0.75, 1.0 / 3} {
+		population, seen := people(4), map[string]int{}
+		const trials = 20000
+		for i := range trials {
+			seen[name(Poisson(numbered(i), population, probability))]++
+		}
+		require.Len(t, seen, 16)
+		chi2 := 0.0
+		for subset, n := range seen {
+			expected := float64(trials)
+			drawn := len(strings.Fields(subset))
+			for i := range 4 {
+				if i < drawn {
+					expected *= probability
+				} else {
+					expected *= 1 - probability
+				}
+			}
+			chi2 += (float64(n) - expected) * (float64(n) - expected) / expected
+		}
+		require.Less(t, chi2, 37.70, "probability %v", probability)
+	}
+}
+
+func TestCohortByCoinsHasTheSizeOfItsExpectation(t *testing.T) {
+	population, total := make([]secagg.PartyID, 3000), 0
+	for i := range population {
+		population[i] = secagg.PartyID(fmt.Sprintf("c%04d", i))
+	}
+	const draws, size = 500, 120
+	squares := 0.0
+	for i := range draws {
+		n := len(Poisson(numbered(i), population, size/3000.0))
+		total += n
+		squares += (float64(n) - size) * (float64(n) - size)
+	}
+	require.InDelta(t, size, float64(total)/draws, 4*10.8/22.4, "four deviations: sqrt(120 * 0.96 / 500)")
+	require.InDelta(t, 120*0.96, squares/draws, 4*115.2*0.0632, "the size varies as it must: a fixed one would have no variance")
+}
+
+func TestProbabilitiesAtTheEndsAndBeyond(t *testing.T) {
+	population := people(50)
+	for i := range 100 {
+		require.Empty(t, Poisson(numbered(i), population, 0))
+		require.Empty(t, Poisson(numbered(i), population, math.SmallestNonzeroFloat64), "less than 2^-64 is never")
+		require.Empty(t, Poisson(numbered(i), population, 0x1p-60))
+		require.Equal(t, population, Poisson(numbered(i), population, 1))
+		require.Len(t, Poisson(numbered(i), population, math.Nextafter(1, 0)), 50)
+		for _, none := range []float64{math.NaN(), -0.1, 1.0000001, math.Inf(1), math.Inf(-1)} {
+			require.Nil(t, Poisson(numbered(i), population, none), "%v is no probability", none)
+		}
+	}
+	require.Empty(t, Poisson(numbered(0), nil, 0.5))
+}
+
+// TestCoinsOfASeedAreTheSameForever: exactly probability * 2^64 words draw a client.
+//
+// Source, as of TestSeedDrawsTheSameCohortForever:
+//
+//	print(" ".join("c%02d" % i for i, w in zip(range(20), words) if w < int(0.3 * 2**64)))
+func TestCoinsOfASeedAreTheSameForever(t *testing.T) {
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(i)
+	}
+	require.Equal(t, "c03 c06 c08 c14", name(Poisson(seed, people(20), 0.3)))
+	coins := field.NewStream(seed)
+	var b [8]byte
+	_, err := coins.Read(b[:])
+	require.NoError(t, err)
+	first := binary.LittleEndian.Uint64(b[:])
+	edge := math.Ldexp(float64(first>>11), -53) // the probability of the word, cut
+	require.Empty(t, Poisson(seed, people(1), edge), "from below")
+	require.Len(t, Poisson(seed, people(1), edge+0x1p-53), 1)
+}
+
+func TestCoinsDoNotDependOnTheOrderOfThePopulationNorChangeIt(t *testing.T) {
+	for i := range 200 {
+		sorted := people(1 + i%30)
+		want := Poisson(numbered(i), sorted, 0.4)
+		require.Equal(t, want, Poisson(numbered(i), sorted, 0.4), "a restart draws the same")
+		require.True(t, slices.IsSorted(want))
+		reversed := slices.Clone(sorted)
+		slices.Reverse(reversed)
+		before := slices.Clone(reversed)
+		drawn := Poisson(numbered(i), reversed, 0.4)
+		require.Equal(t, want, drawn)
+		for j := range drawn {
+			drawn[j] = "somebody-else"
+		}
+		require.Equal(t, before, reversed)
+	}
+	whole := people(3)
+	slices.Reverse(whole)
+	drawn := Poisson(numbered(1), whole, 1)
+	drawn[0] = "somebody-else"
+	require.Equal(t, secagg.PartyID("c02"), whole[0])
 }

@@ -19,7 +19,7 @@ import (
 )
 
 func sound() plan.Literal {
-	l := plan.Demonstration()
+	l := plan.DemonstrationWithoutNoise()
 	l.Scheme = plan.Scheme{Name: "pairwise", Corrupt: 0.05, Dropout: 0.30}
 	l.Aggregation = plan.Aggregation{Rule: "mean", Denominator: "weights"}
 	l.Model.Tensors = []plan.Tensor{{Name: "weights", Shape: []int{10, 10}}, {Name: "bias", Shape: []int{10}}}
@@ -96,7 +96,7 @@ func TestEachContradictionIsRefusedUnderItsKey(t *testing.T) {
 		"unknown optimiser":        {func(l *plan.Literal) { l.Optimizer.Name = "sgd" }, "optimizer"},
 		"setting of another":       {func(l *plan.Literal) { l.Optimizer.Beta1 = 0.5 }, "optimizer"},
 		"privacy not stated":       {func(l *plan.Literal) { l.Privacy = plan.Privacy{} }, "privacy.mode"},
-		"unknown privacy":          {func(l *plan.Literal) { l.Privacy.Mode = "distributed" }, "privacy.mode"},
+		"unknown privacy":          {func(l *plan.Literal) { l.Privacy.Mode = "secret" }, "privacy.mode"},
 		"exact sums without trust": {func(l *plan.Literal) { l.Privacy.TrustCoordinator = false }, "privacy"},
 		"stop by unmeasured":       {func(l *plan.Literal) { l.Evaluation.Clients, l.Stop.Accuracy = false, 0.9 }, "stop"},
 		"accuracy above one":       {func(l *plan.Literal) { l.Stop.Accuracy = 90 }, "stop.accuracy"},
@@ -146,22 +146,20 @@ func TestDefaultsThatAreWrittenOutGiveTheSamePlan(t *testing.T) {
 
 // digestless are the leaves of a plan without a trace in its digest, and why.
 var digestless = map[string]string{
-	"Model.Initial":            "where the first model is read from; the digest of each model is in each context",
-	"Schema":                   "this version knows one",
-	"Scheme.CommitteeFile":     "where the committee is read from; the committee itself is in the terms",
-	"Aggregation.Rule":         "this version knows one",
-	"Privacy.Mode":             "this version knows one",
-	"Privacy.TrustCoordinator": "mode none demands it",
+	"Model.Initial":        "where the first model is read from; the digest of each model is in each context",
+	"Schema":               "this version knows one",
+	"Scheme.CommitteeFile": "where the committee is read from; the committee itself is in the terms",
+	"Aggregation.Rule":     "this version knows one",
 }
 
 // other gives a leaf another value that keeps the plan sound.
 func other(name string, v reflect.Value) {
 	if s, ok := map[string]string{"Scheme.Name": "plain", "Cohort.Selection": "check-in", "Aggregation.Denominator": "fixed",
-		"Optimizer.Name": "fedadam", "Aggregation.View": "sum", "Aggregation.Fallback": "bucket_means"}[name]; ok {
+		"Optimizer.Name": "fedadam", "Privacy.Mode": "local", "Privacy.Mechanism": "skellam", "Privacy.Relation": "replace-one", "Aggregation.View": "sum", "Aggregation.Fallback": "bucket_means"}[name]; ok {
 		v.SetString(s)
 		return
 	}
-	if x, ok := map[string]int64{"Cohort.Size": 28, "Encoding.Range": 1000, "Encoding.WordBits": 32, "Encoding.Bits": 17, "Cohort.CloseAt": 19}[name]; ok {
+	if x, ok := map[string]int64{"Cohort.Size": 28, "Encoding.Range": 1000, "Encoding.WordBits": 32, "Encoding.Bits": 17, "Cohort.CloseAt": 19, "Privacy.Buffers": 4, "Privacy.Bands": 2}[name]; ok {
 		v.SetInt(x)
 		return
 	}
@@ -200,6 +198,12 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 		"Encoding.Scale": func(l *plan.Literal) { l.Encoding.Range = 1000; l.Encoding.Scale = 100 },
 		"Cohort.CloseAt": func(l *plan.Literal) { l.Scheme.Name = "plain" }, "Aggregation.View": inBuckets,
 		"Aggregation.Fallback": withCommittee, "Aggregation.Buckets.Size": inBuckets, "Aggregation.Buckets.Minimum": inBuckets,
+		"Cohort.Population": withCoins, "Cohort.Participations": withNoise, "Cohort.Separation": withNoise,
+		"Privacy.Mode": withNoise, "Privacy.TrustCoordinator": withNoise, "Privacy.Population": withNoise, "Privacy.Mechanism": withNoise,
+		"Privacy.Relation": withNoise, "Privacy.NoiseMultiplier": withNoise, "Privacy.Delta": withNoise, "Privacy.Epsilon": withNoise,
+		"Privacy.EpsilonCoordinator": withNoise, "Privacy.Clipping.Quantile": withAdaptiveClip, "Privacy.Clipping.Rate": withAdaptiveClip,
+		"Privacy.Clipping.Floor": withAdaptiveClip, "Privacy.Clipping.Ceiling": withAdaptiveClip, "Privacy.Clipping.BitNoise": withAdaptiveClip,
+		"Privacy.Bands": withMechanism("bandmf"), "Privacy.Buffers": withMechanism("blt"),
 		"Scheme.Committee.Name": withCommittee, "Scheme.Committee.Corrupt": withCommittee, "Scheme.Committee.Members": withCommittee,
 	}
 	also := map[string]func(*plan.Literal){ // what the leaf's other value needs beside it
@@ -242,7 +246,7 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 	base.Stop = plan.Stop{Accuracy: 0.9, Patience: 3}
 	base.Evaluation.Clients = true
 	walk("", reflect.ValueOf(&base).Elem(), &base)
-	require.Greater(t, len(sawAll), 42)
+	require.Greater(t, len(sawAll), 70)
 	for name := range digestless {
 		require.Contains(t, sawAll, name)
 	}

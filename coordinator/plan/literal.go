@@ -83,8 +83,17 @@ type Cohort struct {
 	// left behind before the deadline.
 	CloseAt int `yaml:"close_at,omitempty"`
 	// Selection is uniform (a fixed-size sample of the registered clients, drawn
-	// with the coordinator's secret coins; the default) or check-in (first come).
+	// with the coordinator's secret coins; the default), poisson (each of Population
+	// registered clients by a secret coin of its own, Size of them in expectation), or
+	// check-in (first come).
 	Selection string `yaml:"selection,omitempty"`
+	// Population is the most registered clients that poisson draws from.
+	Population int `yaml:"population,omitempty"`
+	// Participations is the most attempts of the job that a client takes part in; 0 for
+	// no limit. Separation is the least difference of the numbers of two rounds that a
+	// client takes part in; default 1.
+	Participations int `yaml:"participations,omitempty"`
+	Separation     int `yaml:"separation,omitempty"`
 }
 
 // Rounds bounds the run.
@@ -156,10 +165,45 @@ type Optimizer struct {
 	Tau          float64 `yaml:"tau,omitempty"`
 }
 
-// Privacy states the noise in the sum.
+// Privacy states the noise in the sum. Nothing in it has a default but Population and
+// Mechanism.
 type Privacy struct {
-	Mode             string `yaml:"mode"`
+	Mode             string `yaml:"mode"` // none, central, distributed, local
 	TrustCoordinator bool   `yaml:"trust_coordinator,omitempty"`
+	// Population names those whose budget is spent. Jobs that name the same one share
+	// it. Default: the job alone.
+	Population string `yaml:"population,omitempty"`
+	// Mechanism is dgauss (default) or skellam; under mode central also tree,
+	// bandmf or blt, whose noise is correlated between rounds.
+	Mechanism string `yaml:"mechanism,omitempty"`
+	// Bands is the number of rounds that bandmf correlates; default Separation. Buffers
+	// is the number of buffers of blt; default 3.
+	Bands    int    `yaml:"bands,omitempty"`
+	Buffers  int    `yaml:"buffers,omitempty"`
+	Relation string `yaml:"relation,omitempty"` // zero-out or replace-one
+	// NoiseMultiplier is the standard deviation of the noise in each opened sum over
+	// encoding.clip_norm; with an adapting clip norm, of the joint release. Without it
+	// the noise is calibrated so that all rounds spend Epsilon.
+	NoiseMultiplier float64 `yaml:"noise_multiplier,omitempty"`
+	Delta           float64 `yaml:"delta,omitempty"`
+	// Epsilon is the budget of those who see released models, EpsilonCoordinator that
+	// of those who see rosters: a run stops before it spends more. 0 for none of the
+	// latter.
+	Epsilon            float64  `yaml:"epsilon,omitempty"`
+	EpsilonCoordinator float64  `yaml:"epsilon_coordinator,omitempty"`
+	Clipping           Clipping `yaml:"clipping,omitempty"`
+}
+
+// Clipping adapts the clip norm to a quantile of the clients' norms (Andrew et al.
+// 2021), beginning at encoding.clip_norm. The zero value keeps it fixed.
+type Clipping struct {
+	Quantile float64 `yaml:"quantile,omitempty"` // in (0,1)
+	Rate     float64 `yaml:"rate,omitempty"`     // default 0.2
+	Floor    float64 `yaml:"floor,omitempty"`
+	Ceiling  float64 `yaml:"ceiling,omitempty"`
+	// BitNoise is the noise in the sum of the clients' bits; default a twentieth of the
+	// cohort.
+	BitNoise float64 `yaml:"bit_noise,omitempty"`
 }
 
 // Evaluation asks clients to evaluate the model they receive.

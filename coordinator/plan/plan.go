@@ -24,6 +24,8 @@ type Selection string
 const (
 	// SelectUniform draws a fixed-size sample of the registered clients.
 	SelectUniform Selection = "uniform"
+	// SelectPoisson draws each registered client by a coin of its own.
+	SelectPoisson Selection = "poisson"
 	// SelectCheckIn takes clients as they come.
 	SelectCheckIn Selection = "check-in"
 )
@@ -36,6 +38,8 @@ type Plan struct {
 	quantizer field.Quantizer
 	optimizer optimizer.Spec
 	scheme    secagg.ServerScheme
+	invited   int
+	guarantee Guarantee
 }
 
 // Terms returns what the clients see of the plan.
@@ -64,6 +68,9 @@ func (p Plan) Policy() secagg.Policy {
 // Rule combines what is opened into one update.
 func (p Plan) Rule() robust.Rule { return robust.Mean{} }
 
+// Guarantee is what the plan's noise promises; the zero one under mode none.
+func (p Plan) Guarantee() Guarantee { return p.guarantee }
+
 // Scheme returns the coordinator's half of the scheme.
 func (p Plan) Scheme() secagg.ServerScheme { return p.scheme }
 
@@ -82,8 +89,9 @@ func (p Plan) Attempts() int { return p.literal.Rounds.Attempts }
 // CohortSize is the number of clients wanted in a round's sum.
 func (p Plan) CohortSize() int { return p.literal.Cohort.Size }
 
-// Invited is the number of clients invited to a round: the cohort and its over-selection.
-func (p Plan) Invited() int { return invited(p.literal.Cohort) }
+// Invited is the most clients admitted to an attempt: the cohort and its over-selection,
+// or more than coins of their own will ever draw.
+func (p Plan) Invited() int { return p.invited }
 
 // Minimum is the fewest clients in an opened sum.
 func (p Plan) Minimum() int { return p.literal.Cohort.Minimum }
@@ -93,7 +101,7 @@ func (p Plan) CloseAt() int {
 	if k := p.literal.Cohort.CloseAt; k > 0 {
 		return k
 	}
-	if p.Invited() > p.CohortSize() {
+	if p.literal.Cohort.OverSelection > 1 {
 		return p.CohortSize()
 	}
 	return 0
@@ -111,7 +119,16 @@ func (p Plan) Devices() Devices { return p.literal.Devices }
 // Stop returns the stop rules.
 func (p Plan) Stop() Stop { return p.literal.Stop }
 
-func invited(c Cohort) int { return int(math.Ceil(float64(c.Size) * c.OverSelection)) }
+func (l Literal) invited() int {
+	c := l.Cohort
+	if Selection(c.Selection) == SelectPoisson {
+		return capacity(c.Population, float64(c.Size)/float64(c.Population), l.overflowBits())
+	}
+	return int(math.Ceil(float64(c.Size) * c.OverSelection))
+}
+
+// maxPopulation is the most clients that coins are tossed for.
+const maxPopulation = 10_000_000
 
 // checker collects contradictions.
 type checker struct{ errs []error }
@@ -142,7 +159,10 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	setDefault(&l.Deadlines.Admission, time.Minute)
 	setDefault(&l.Deadlines.Exchange, time.Minute)
 	setDefault(&l.Deadlines.Upload, 30*time.Minute)
-	setDefault(&l.Encoding.Bits, 18)
+	l.resolvePrivacy()
+	if !noisy(l.Privacy.Mode) {
+		setDefault(&l.Encoding.Bits, 18)
+	}
 	setDefault(&l.Aggregation.Rule, "mean")
 	setDefault(&l.Aggregation.Denominator, string(secagg.DenominatorWeights))
 	setDefault(&l.Aggregation.View, secagg.ViewSum.String())
@@ -153,7 +173,7 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	c.unless(secagg.PartyID(l.Job).Valid(), "job", "%q is not a name of 1 to 64 characters a-z, 0-9, '.', '_', '-'", l.Job)
 	c.unless(l.Rounds.Count >= 1 && l.Rounds.Count <= 1_000_000, "rounds.count", "%d is not in 1..1000000", l.Rounds.Count)
 	c.unless(l.Rounds.Attempts >= 1 && l.Rounds.Attempts <= 8, "rounds.attempts", "%d is not in 1..8", l.Rounds.Attempts)
-	checkCohort(c, l.Cohort)
+	checkCohort(c, l)
 	counted := len(c.errs) == 0 // what follows from the numbers so far makes sense
 	checkDeadlines(c, l.Deadlines)
 	checkTraining(c, l.Training)
@@ -163,20 +183,25 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	c.unless(l.Stop.Accuracy >= 0 && l.Stop.Accuracy <= 1, "stop.accuracy", "%v is not in [0,1]", l.Stop.Accuracy)
 	c.unless(l.Stop.Patience >= 0, "stop.patience", "%d is negative", l.Stop.Patience)
 	c.unless(l.Evaluation.Clients || (l.Stop.Accuracy == 0 && l.Stop.Patience == 0), "stop", "accuracy and patience need evaluation.clients")
-	checkPrivacy(c, l.Privacy)
+	before := len(c.errs)
+	checkPrivacy(c, l)
+	stated := len(c.errs) == before
 
 	p := Plan{}
+	if counted {
+		p.invited = l.invited()
+	}
 	var err error
 	if p.optimizer, err = optimizer.Spec(l.Optimizer).Check(); err != nil {
 		c.refuse("optimizer", "%w", err)
 	}
 	l.Optimizer = Optimizer(p.optimizer)
 	p.literal = l
-	before := len(c.errs)
+	before = len(c.errs)
 	p.checkView(c)
 	viewed := len(c.errs) == before
 	p.checkTerms(c, counted)
-	p.checkScheme(c, schemes, counted && viewed)
+	p.checkScheme(c, schemes, counted && viewed && stated)
 	if len(c.errs) == 0 {
 		// What a client could not decode must not become a plan.
 		if _, err := secagg.DecodeTerms(p.terms.Encode()); err != nil {
@@ -186,21 +211,30 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	if len(c.errs) > 0 {
 		return Plan{}, errors.Join(c.errs...)
 	}
-	p.rest = l.rest()
+	p.rest = p.literal.rest()
 	return p, nil
 }
 
-func checkCohort(c *checker, k Cohort) {
+func checkCohort(c *checker, l Literal) {
+	k := l.Cohort
 	c.unless(k.Size >= 1 && k.Size <= secagg.MaxRoster, "cohort.size", "%d is not in 1..%d", k.Size, secagg.MaxRoster)
 	c.unless(k.Minimum >= 1 && k.Minimum <= max(k.Size, 1), "cohort.minimum", "%d is not in 1..size (%d)", k.Minimum, k.Size)
 	if !(k.OverSelection >= 1 && k.OverSelection <= 10) {
 		c.refuse("cohort.over_selection", "%v is not in [1,10]", k.OverSelection)
-	} else if n := invited(k); k.Size <= secagg.MaxRoster && n > secagg.MaxRoster {
+	} else if n := l.invited(); k.Size <= secagg.MaxRoster && Selection(k.Selection) != SelectPoisson && n > secagg.MaxRoster {
 		c.refuse("cohort.over_selection", "%v invites %d clients, more than %d", k.OverSelection, n, secagg.MaxRoster)
 	}
 	c.unless(k.CloseAt >= 0 && k.CloseAt <= max(k.Size, 1) && (k.CloseAt == 0 || k.CloseAt >= k.Minimum), "cohort.close_at", "%d is not in minimum..size (%d..%d)", k.CloseAt, k.Minimum, k.Size)
-	s := Selection(k.Selection)
-	c.unless(s == SelectUniform || s == SelectCheckIn, "cohort.selection", "%q is neither uniform nor check-in", k.Selection)
+	switch s := Selection(k.Selection); {
+	case s == SelectPoisson:
+		c.unless(k.Population > k.Size && k.Population <= maxPopulation, "cohort.population", "%d: selection poisson draws from more than size (%d) and at most %d clients", k.Population, k.Size, maxPopulation)
+		c.unless(k.OverSelection == 1 && k.CloseAt == 0, "cohort", "selection poisson draws by coins: over_selection and close_at have no place in it")
+		c.unless(k.Population <= k.Size || l.invited() <= secagg.MaxRoster, "cohort.size", "%d in expectation may be more than %d", k.Size, secagg.MaxRoster)
+	case s == SelectUniform || s == SelectCheckIn:
+		c.unless(k.Population == 0, "cohort.population", "%d belongs to selection poisson", k.Population)
+	default:
+		c.refuse("cohort.selection", "%q is none of uniform, poisson, check-in", k.Selection)
+	}
 }
 
 func checkDeadlines(c *checker, d Deadlines) {
@@ -222,17 +256,6 @@ func checkTraining(c *checker, t Training) {
 	c.unless(t.LearningRate >= 0 && t.LearningRate <= math.MaxFloat64, "training.learning_rate", "%v is negative or no number", t.LearningRate)
 	c.unless(t.Momentum >= 0 && t.Momentum < 1, "training.momentum", "%v is not in [0,1)", t.Momentum)
 	c.unless(t.Prox >= 0 && t.Prox <= math.MaxFloat64, "training.prox", "%v is negative or no number", t.Prox)
-}
-
-func checkPrivacy(c *checker, p Privacy) {
-	switch p.Mode {
-	case string(secagg.PrivacyNone):
-		c.unless(p.TrustCoordinator, "privacy", "mode none opens exact sums: say trust_coordinator: true, or choose a mode with noise")
-	case "":
-		c.refuse("privacy.mode", "not stated; nothing about privacy is defaulted")
-	default:
-		c.refuse("privacy.mode", "%q is not known to this version; known: none", p.Mode)
-	}
 }
 
 // checkScheme finds the scheme and, if what it depends on makes sense, lets it judge
@@ -259,7 +282,7 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, sound bool
 			sound = false
 		}
 	}
-	if !sound || p.terms.Encoding.Dimension == 0 { // the encoding was refused
+	if !sound || p.terms.Encoding.Dimension == 0 && !noisy(p.literal.Privacy.Mode) || p.terms.Tensors.Total() == 0 { // the encoding or the model was refused
 		return
 	}
 	if !slices.Contains(p.scheme.Views(), p.terms.View) {
@@ -273,6 +296,12 @@ func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, sound bool
 	if slices.Contains(p.scheme.Roles(), secagg.RoleDecryptor) != (p.terms.Committee.Len() > 0) {
 		c.refuse("scheme.committee", "a committee belongs to a scheme with decryptors, and to no other; scheme %s: name its committee_file, or take it out", s.Name)
 		return
+	}
+	if noisy(p.literal.Privacy.Mode) {
+		before := len(c.errs)
+		if p.checkNoiseLevel(c, p.scheme); len(c.errs) > before {
+			return
+		}
 	}
 	params, err := p.scheme.Configure(p.Policy())
 	if err != nil {
@@ -336,9 +365,9 @@ func (p *Plan) checkTerms(c *checker, counted bool) {
 		LearningRate: l.Training.LearningRate, Momentum: l.Training.Momentum, Prox: l.Training.Prox, WeightCap: l.Training.WeightCap}
 	t.Denominator = secagg.Denominator(l.Aggregation.Denominator)
 	t.Evaluate = l.Evaluation.Clients
-	clients := 1
-	if counted {
-		clients = invited(l.Cohort)
+	clients := max(p.invited, 1)
+	if noisy(l.Privacy.Mode) { // the encoding follows from the noise: checkNoiseLevel
+		return
 	}
 	spec := field.Spec{Dimension: schema.Total(), Clients: clients, ClipNorm: l.Encoding.ClipNorm, Bits: l.Encoding.Bits,
 		Range: l.Encoding.Range, Scale: l.Encoding.Scale, WordBits: l.Encoding.WordBits,
@@ -382,5 +411,25 @@ func (l Literal) rest() secagg.Digest {
 	e.Float(14, l.Stop.Accuracy)
 	e.Uint(15, uint64(l.Stop.Patience))
 	e.Uint(16, uint64(l.Cohort.CloseAt))
+	if noisy(l.Privacy.Mode) {
+		e.Message(17, l.restOfPrivacy)
+	}
 	return secagg.Hash("choir plan rest/1", e.Encoded())
+}
+
+// restOfPrivacy encodes what the promise to the clients does not hold.
+func (l Literal) restOfPrivacy(e *secagg.Encoder) {
+	p := l.Privacy
+	e.String(1, p.Population)
+	e.String(2, p.Mechanism)
+	e.Uint(3, uint64(p.Bands))
+	e.Uint(4, uint64(p.Buffers))
+	e.Float(5, p.NoiseMultiplier)
+	e.Float(6, p.Epsilon)
+	e.Float(7, p.EpsilonCoordinator)
+	e.Float(8, p.Clipping.Quantile)
+	e.Float(9, p.Clipping.Rate)
+	e.Float(10, p.Clipping.Floor)
+	e.Float(11, p.Clipping.Ceiling)
+	e.Uint(12, uint64(l.Cohort.Population))
 }

@@ -88,7 +88,11 @@ func (m *Machine) quorum() bool {
 // eighth of an exchange's time, once they are all that is missing to a quorum; for
 // the others the deadline stands.
 func (m *Machine) closeWhenComplete() error {
-	if len(m.joined) < m.set.Plan.Invited() {
+	wanted := m.set.Plan.Invited()
+	if m.set.Expected > 0 {
+		wanted = m.set.Expected
+	}
+	if len(m.joined) < wanted {
 		return nil
 	}
 	missing := false

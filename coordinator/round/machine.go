@@ -47,6 +47,12 @@ type Settings struct {
 	// in this attempt, and Absent of those whose announcement is not waited for: they
 	// failed an earlier one.
 	LeftOut, Absent []secagg.PartyID
+	// Expected is how many clients were invited, if they were drawn by coins; zero for
+	// as many as the plan admits.
+	Expected int
+	// ClipNorm and Ledger are those of secagg.Task.
+	ClipNorm float64
+	Ledger   secagg.LedgerHead
 }
 
 // Machine is one attempt. Not safe for concurrent use.
@@ -89,7 +95,8 @@ type upload struct {
 // New begins an attempt.
 func New(s Settings) (*Machine, Effects) {
 	m := &Machine{set: s, state: Admitting, left: map[int]bool{}, greeted: map[int]uint32{}, uploads: map[int]upload{}, tasks: map[TaskID]Task{}, at: s.Began}
-	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize, Fallback: s.Fallback}
+	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize, Fallback: s.Fallback,
+		ClipNorm: s.ClipNorm, Ledger: s.Ledger}
 	if m.task.Terms.Committee.Len() > 0 {
 		m.task.Authority = s.Authority
 	}

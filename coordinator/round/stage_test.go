@@ -151,7 +151,7 @@ func keyOf(name string) ed25519.PrivateKey {
 
 // newStage begins an attempt under a plan of key=value words.
 func newStage(t testing.TB, words ...string) (*stage, Effects) {
-	l := plan.Demonstration()
+	l := plan.DemonstrationWithoutNoise()
 	l.Model = plan.Model{Tensors: []plan.Tensor{{Name: "w", Shape: []int{3}}}}
 	l.Scheme = plan.Scheme{Name: plain.Name}
 	l.Cohort = plan.Cohort{Size: 3, Minimum: 2}
@@ -180,6 +180,15 @@ func newStage(t testing.TB, words ...string) (*stage, Effects) {
 			l.Aggregation.View = v
 		case "fallback":
 			l.Aggregation.Fallback = v
+		case "privacy":
+			l.Privacy = plan.Privacy{Mode: v, TrustCoordinator: true, Relation: "zero-out", NoiseMultiplier: 1, Delta: 1e-5, Epsilon: 100}
+			l.Aggregation.Denominator, l.Encoding.Bits = "fixed", 0
+		case "population":
+			l.Cohort.Population, err = strconv.Atoi(v)
+			l.Cohort.Selection = "poisson"
+		case "quantile":
+			l.Privacy.Clipping = plan.Clipping{Floor: 1, Ceiling: 100}
+			l.Privacy.Clipping.Quantile, err = strconv.ParseFloat(v, 64)
 		case "bucket":
 			l.Aggregation.Buckets.Size, err = strconv.Atoi(v)
 		case "least":

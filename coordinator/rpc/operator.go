@@ -12,7 +12,6 @@ import (
 	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/coordinator/auth"
 	"github.com/choir-fl/choir/coordinator/plan"
-	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
 	choirv1 "github.com/choir-fl/choir/proto/choir/v1"
 	"github.com/choir-fl/choir/proto/choir/v1/choirv1grpc"
@@ -104,6 +103,8 @@ func (r *run) state() *choirv1.RunState {
 	if s.ID.Round != 0 {
 		out.Id = wireRoundID(s.ID)
 	}
+	spent, clipNorm := r.engine.Privacy()
+	out.Privacy = wirePrivacy(spent, clipNorm)
 	if s.Failed != nil {
 		out.Status, out.Reason = "failed", "the store failed: restart the coordinator; its log says why"
 	}
@@ -143,7 +144,8 @@ func (o operatorService) WatchRun(req *choirv1.RunRequest, stream choirv1grpc.Op
 			}
 			last = state
 		}
-		if state.Status == coordinator.Finished.String() || state.Status == coordinator.Stopped.String() {
+		switch state.Status {
+		case coordinator.Finished.String(), coordinator.Stopped.String(), coordinator.BudgetExhausted.String():
 			return nil
 		}
 		select {
@@ -160,7 +162,8 @@ func (o operatorService) WatchRun(req *choirv1.RunRequest, stream choirv1grpc.Op
 func wireReport(r coordinator.Report) *choirv1.RoundReport {
 	out := &choirv1.RoundReport{Id: wireRoundID(r.ID), Began: timestamppb.New(r.Began), Ended: timestamppb.New(r.Ended), Invited: uint32(r.Invited),
 		Admitted: uint32(r.Admitted), Survivors: uint32(r.Survivors), Buckets: uint32(r.Buckets), Released: r.Released, Reason: r.Reason,
-		Model: r.Model[:], UploadBytes: uint64(r.UploadBytes), UpdateNorm: r.UpdateNorm}
+		Model: r.Model[:], UploadBytes: uint64(r.UploadBytes), UpdateNorm: r.UpdateNorm,
+		Privacy: wirePrivacy(r.Spent, r.ClipNorm)}
 	for _, c := range r.Culprits[:min(len(r.Culprits), maxCulprits)] {
 		out.Culprits = append(out.Culprits, string(c))
 	}
@@ -168,6 +171,14 @@ func wireReport(r coordinator.Report) *choirv1.RoundReport {
 		out.Evaluation = &choirv1.Evaluation{Weight: e.Weight, Accuracy: e.Accuracy, Loss: e.Loss}
 	}
 	return out
+}
+
+// wirePrivacy converts what has been learned of a client; nil without noise.
+func wirePrivacy(s coordinator.Spent, clipNorm float64) *choirv1.Privacy {
+	if s.Delta == nil {
+		return nil
+	}
+	return &choirv1.Privacy{EpsilonReleased: s.Released, EpsilonCoordinator: s.Coordinator, Delta: *s.Delta, ClipNorm: clipNorm}
 }
 
 // Pause implements choirv1grpc.OperatorServer.
@@ -203,15 +214,12 @@ func (o operatorService) Export(req *choirv1.RunRequest, stream choirv1grpc.Oper
 	if err != nil {
 		return err
 	}
-	blob, err := r.engine.Model(r.engine.State().Model)
-	if errors.Is(err, store.ErrNotFound) { // a round was released between the two
-		blob, err = r.engine.Model(r.engine.State().Model)
-	}
+	file, size, err := r.engine.Export()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = blob.Close() }() // only read from
-	return sendFile(blob, blob.Size(), 0, stream.Send)
+	defer func() { _ = file.Close() }() // only read from
+	return sendRest(file, size, 0, stream.Send)
 }
 
 // errRole is a role that nobody can have.

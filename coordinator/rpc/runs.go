@@ -87,11 +87,19 @@ func (rs *runs) list() []*run {
 	return out
 }
 
-// config is what all engines share.
-func (rs *runs) config() coordinator.Config {
+// config is what the engine of a plan is made of, beside its store and its host. It
+// begins the population's ledger if there is none.
+func (rs *runs) config(p plan.Plan) (coordinator.Config, error) {
 	c := rs.s.cfg
-	return coordinator.Config{Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers,
-		CheckpointBytes: c.CheckpointBytes}
+	var charges coordinator.Ledger
+	if c.Ledgers != nil {
+		var err error
+		if charges, err = c.Ledgers.Of(p); err != nil {
+			return coordinator.Config{}, err
+		}
+	}
+	return coordinator.Config{Ledger: charges, Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers,
+		CheckpointBytes: c.CheckpointBytes}, nil
 }
 
 func (rs *runs) newRun(p plan.Plan) *run {
@@ -156,10 +164,13 @@ func (rs *runs) open(p plan.Plan, resume bool) error {
 	if err != nil {
 		return err
 	}
-	cfg := rs.config()
-	cfg.Resume = resume
+	cfg, err := rs.config(p)
 	r := rs.newRun(p)
-	if err := r.open(st, cfg); err != nil {
+	if err == nil {
+		cfg.Resume = resume
+		err = r.open(st, cfg)
+	}
+	if err != nil {
 		return errors.Join(err, st.Close())
 	}
 	rs.mu.Lock()
@@ -171,6 +182,9 @@ func (rs *runs) open(p plan.Plan, resume bool) error {
 // create makes a run on the disk, whole or not at all.
 func (rs *runs) create(p plan.Plan, initial tensor.Model) (err error) {
 	job := p.Job()
+	if !initial.Schema().Equal(p.Terms().Tensors) { // before a budget is begun that cannot be taken back
+		return coordinator.ErrConfig.At("initial model of job %s has another shape than the plan's", job)
+	}
 	temp := rs.path(newPrefix + job)
 	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o700)); err != nil {
 		return err
@@ -187,10 +201,12 @@ func (rs *runs) create(p plan.Plan, initial tensor.Model) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg := rs.config()
-	cfg.Initial = initial
-	r := rs.newRun(p)
-	if err := errors.Join(r.open(st, cfg), st.Close()); err != nil {
+	cfg, err := rs.config(p)
+	if err == nil {
+		cfg.Initial = initial
+		err = rs.newRun(p).open(st, cfg)
+	}
+	if err := errors.Join(err, st.Close()); err != nil {
 		return err
 	}
 	if err := syncDir(temp); err != nil {

@@ -41,6 +41,8 @@ type Config struct {
 	// Complete fills in the tensors of a plan whose model is built in and makes its
 	// initial values. Nil: every new run must bring an initial model.
 	Complete func(plan.Literal) (plan.Literal, tensor.Model, error)
+	// Ledgers keeps the privacy budgets that all runs are charged to. Nil: no run has noise.
+	Ledgers *coordinator.Ledgers
 	// Observe returns who else is told what happens in a run; nil for nobody.
 	Observe func(job string) coordinator.Observer
 	Limits  Limits

@@ -156,6 +156,11 @@ func sendFile(r io.ReadSeeker, size, offset int64, send func(*choirv1.FetchRespo
 	if _, err := r.Seek(offset, io.SeekStart); err != nil {
 		return err
 	}
+	return sendRest(r, size, offset, send)
+}
+
+// sendRest streams what is left of a file of size bytes after an offset.
+func sendRest(r io.Reader, size, offset int64, send func(*choirv1.FetchResponse) error) error {
 	first := uint64(size)
 	buf := make([]byte, min(size-offset, maxPart))
 	for {

@@ -1,6 +1,10 @@
 package oneshot
 
-import "math/big"
+import (
+	"math/big"
+
+	"github.com/choir-fl/choir/secagg"
+)
 
 const (
 	// PrivacyBits: over all attempts at a round, some opened bucket holds fewer than
@@ -60,3 +64,37 @@ func corruptInBucket(n, f, count int) int {
 }
 
 func product(a, b int) *big.Int { return new(big.Int).Mul(big.NewInt(int64(a)), big.NewInt(int64(b))) }
+
+// Honest implements secagg.HonestScheme: all corrupt clients of a full cohort may be in
+// the sum; what is known of a bucket follows from FairPartition.
+func (Scheme) Honest(p secagg.Policy) (int, error) {
+	minimum := p.Minimum
+	if p.View == secagg.ViewBucketMeans {
+		minimum = p.Buckets.Minimum
+	}
+	return max(0, minimum-corruptAmong(p.Clients, p.Corrupt)), nil
+}
+
+// FairPartition implements secagg.HonestScheme: nonces that members committed to before
+// the roster was fixed draw the partition, and each attempt is another draw.
+func (Scheme) FairPartition() (bits int, fair bool) { return grindingBits, true }
+
+// HonestInSum implements secagg.HonestSession, for a session of one sum. Buckets are
+// drawn after the session is fixed: the least that is in one is what the terms reckon
+// with, by the same law for all (ddp.BucketView).
+func (Scheme) HonestInSum(s secagg.Session) (int, error) {
+	p, err := DecodeParameters(s.Binding.Parameters)
+	if err != nil {
+		return 0, err
+	}
+	if s.Buckets > 1 {
+		return s.BucketMinimum, nil
+	}
+	return max(0, s.Minimum-corruptAmong(s.Roster.Len(), p.Corrupt)), nil
+}
+
+// Chance implements secagg.HonestScheme.
+func (Scheme) Chance(secagg.Policy) float64 { return 0 }
+
+// Hides implements secagg.HonestScheme.
+func (Scheme) Hides() bool { return true }

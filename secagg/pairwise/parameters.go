@@ -194,13 +194,11 @@ func (s Scheme) Configure(policy secagg.Policy) ([]byte, error) {
 
 // configureBuckets configures the session of one bucket.
 func (s Scheme) configureBuckets(policy secagg.Policy) ([]byte, error) {
-	corrupt := (policy.Clients*policy.Corrupt + million - 1) / million // clients
 	one := policy
 	one.View, one.Buckets, one.CloseAt = secagg.ViewSum, secagg.Buckets{}, 0
 	one.Minimum = policy.Buckets.Minimum
-	one.Corrupt = (corrupt*million + policy.Buckets.Size - 1) / policy.Buckets.Size
-	if one.Corrupt >= million {
-		return nil, ErrParameters.At("all %d corrupt clients may be in one bucket of %d", corrupt, policy.Buckets.Size)
+	if one.Corrupt = corruptInBucket(policy); one.Corrupt >= million {
+		return nil, ErrParameters.At("all corrupt clients, %d in a million, may be in one bucket of %d", policy.Corrupt, policy.Buckets.Size)
 	}
 	count := policy.Buckets.Count(policy.Clients)
 	one.Clients = (policy.Clients + count - 1) / count
@@ -209,4 +207,11 @@ func (s Scheme) configureBuckets(policy secagg.Policy) ([]byte, error) {
 	}
 	one.Clients = min(policy.Buckets.Size, policy.Clients)
 	return s.Configure(one)
+}
+
+// corruptInBucket is the share of a bucket that is corrupt if all corrupt clients of a
+// full cohort are in it, in parts per million.
+func corruptInBucket(policy secagg.Policy) int {
+	corrupt := (policy.Clients*policy.Corrupt + million - 1) / million // clients
+	return (corrupt*million + policy.Buckets.Size - 1) / policy.Buckets.Size
 }

@@ -55,6 +55,29 @@ func (Scheme) Configure(p secagg.Policy) ([]byte, error) {
 	return nil, nil
 }
 
+// Honest implements secagg.HonestScheme: the fewest clients in a sum, less all that are
+// corrupt. It holds against those who see sums; the coordinator sees each vector.
+func (Scheme) Honest(p secagg.Policy) (int, error) {
+	minimum := p.Minimum
+	if p.View == secagg.ViewBucketMeans {
+		minimum = p.Buckets.Minimum
+	}
+	return max(0, minimum-(p.Clients*p.Corrupt+999_999)/1_000_000), nil
+}
+
+// HonestInSum implements secagg.HonestSession, likewise.
+func (Scheme) HonestInSum(s secagg.Session) (int, error) { return s.BucketMinimum, nil }
+
+// FairPartition implements secagg.HonestScheme: the coordinator, which has a say in it,
+// is trusted; an attempt is another draw, and there are at most 8.
+func (Scheme) FairPartition() (bits int, fair bool) { return 3, true }
+
+// Chance implements secagg.HonestScheme.
+func (Scheme) Chance(secagg.Policy) float64 { return 0 }
+
+// Hides implements secagg.HonestScheme: it hides nothing.
+func (Scheme) Hides() bool { return false }
+
 var errParameters = fault.New(fault.Refused, "plain/parameters", "scheme plain takes no parameters", "remove them from the plan")
 
 func check(s secagg.Session) error {

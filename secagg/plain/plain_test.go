@@ -124,3 +124,25 @@ func TestFirstUploadOfAMemberStands(t *testing.T) {
 	require.Empty(t, control.Ready(), "it is added once")
 	require.Equal(t, []int{0, 2}, control.Waiting())
 }
+
+func TestHonestClientsAreThoseLeftIfAllCorruptOnesAreInTheSmallestSum(t *testing.T) {
+	for _, c := range []struct {
+		policy secagg.Policy
+		want   int
+	}{
+		{secagg.Policy{Clients: 100, Minimum: 60, Corrupt: 50_000}, 55},
+		{secagg.Policy{Clients: 101, Minimum: 60, Corrupt: 50_000}, 54},
+		{secagg.Policy{Clients: 20, Minimum: 10, Corrupt: 900_000}, 0},
+		{secagg.Policy{Clients: 100, Minimum: 60, Corrupt: 50_000, View: secagg.ViewBucketMeans, Buckets: secagg.Buckets{Size: 16, Minimum: 12}}, 7},
+	} {
+		got, err := Scheme{}.Honest(c.policy)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, "%+v", c.policy)
+	}
+	bits, fair := Scheme{}.FairPartition()
+	require.True(t, fair)
+	require.Equal(t, 8, 1<<bits, "the most attempts at a round")
+	got, err := Scheme{}.HonestInSum(secagg.Session{Minimum: 10, BucketMinimum: 6})
+	require.NoError(t, err)
+	require.Equal(t, 6, got)
+}

@@ -38,6 +38,17 @@ committee = hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f5
 for n, v in dict(roster=root, task=sha256(task).digest(), plan=plan, seed=hash("rotation", terms(False)), context=context, committee=committee,
         statement=hash("choir statement/1 upload", context, b"part"), enrolment=hash("choir enrolment/1", b"alice", bytes([0x10]) * 32)).items():
     print(n, v.hex())
+# The same task under distributed noise: terms with the promise, task and context with clip norm and ledger.
+noise = rec(f1=2, f2=1, f3=flt(12), f4=10, f5=2, f6=100, f7=flt(1e-5), f8=flt(0.01), f9=6, f10=3, f11=flt(4))
+noisy = rec(f1="choir.plan/1", f2="job", f3="pairwise", f4=rec(f1=50000, f2=300000, f4=3), f5=10, f6="distributed",
+    f8=rec(f1=64, f2=20, f3=flt(10), f4=14, f5=1001, f6=flt(100), f7=5092, f8=19, f9=lst(rec(f1="clip_bit", f2=70))),
+    f9=lst(tensor("w", 12, 4), tensor("b", 4)),
+    f10=rec(f1="softmax", f2=1, f3=10, f4=flt(0.1), f5=flt(0.9), f6=flt(0.01), f7=50), f11="fixed", f18=noise)
+plan = hash("choir.plan/1", noisy, rest)
+print("noisy task", sha256(rec(f1=round, f2=noisy, f3=rest, f4=model, f5=300, f8=flt(7.5), f9=12, f10=bytes([4]) * 32)).hexdigest())
+print("noisy plan", plan.hex())
+print("noisy context", hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f6="pairwise", f7=rec(f1=50000, f2=300000, f4=3),
+    f11=flt(7.5), f12=12, f13=bytes([4]) * 32)).hex())
 # The partition of secagg.Partition, from the key stream of openssl.
 from subprocess import run
 def partition(seed, n, count):

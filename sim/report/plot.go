@@ -20,6 +20,7 @@ const (
 // plot is a drawing with one mark for each attempt.
 type plot struct {
 	Title, Note string
+	Across      string // what the horizontal axis shows
 	Keys        []key
 	Lines       []line
 	Marks       []mark
@@ -75,6 +76,14 @@ func plots(rounds []sim.Round) []plot {
 		draw("Time per round, measured", "of simulating the round on this machine; differs from run to run", rounds, true, timeUnits,
 			column("time", "b", func(r sim.Round) float64 { return r.WallMS / 1000 })),
 	}
+	if spends(rounds) {
+		out = append(out, draw("Epsilon", "of all attempts charged so far, for who sees released models and for who sees rosters", rounds, true, plainUnits,
+			column("released models", "a", func(r sim.Round) float64 { return optional(r.EpsilonReleased) }),
+			column("rosters", "b", func(r sim.Round) float64 { return optional(r.EpsilonCoordinator) })))
+	}
+	if trade, ok := drawTrade(rounds); ok {
+		out = append(out, trade)
+	}
 	if slices.ContainsFunc(rounds, func(r sim.Round) bool { return r.Buckets > 1 }) {
 		out = append(out, draw("Buckets", "each is summed and opened alone; short ones had too few clients left, spoiled ones held no client's vector", rounds, true, plainUnits,
 			column("buckets", "a", func(r sim.Round) float64 { return float64(r.Buckets) }),
@@ -120,7 +129,7 @@ func optional(v *float64) float64 {
 // draw makes a plot of lines. Without fromZero the vertical axis fits the values.
 func draw(title, note string, rounds []sim.Round, fromZero bool, units []unit, all ...series) plot {
 	a := newAxis(all, fromZero, units)
-	p := plot{Title: title, Note: note, X: across(rounds), Y: a.ticks()}
+	p := plot{Title: title, Note: note, Across: "round", X: across(rounds), Y: a.ticks()}
 	radius := fmt.Sprintf("%.1f", max(1.4, min(3.6, innerWidth/float64(max(len(rounds), 1))/3)))
 	for _, s := range all {
 		p.Keys = append(p.Keys, s.key)
@@ -163,7 +172,7 @@ func drawClients(rounds []sim.Round) plot {
 		}
 	}
 	a := newAxis(all, true, plainUnits)
-	p := plot{Title: "Clients", Note: "the survivors' sum is what was opened; who drops out after its upload survives", X: across(rounds), Y: a.ticks()}
+	p := plot{Title: "Clients", Across: "round", Note: "the survivors' sum is what was opened; who drops out after its upload survives", X: across(rounds), Y: a.ticks()}
 	slot := innerWidth / float64(max(len(rounds), 1))
 	for _, l := range layers {
 		p.Keys = append(p.Keys, l.key)

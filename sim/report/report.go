@@ -37,6 +37,11 @@ type view struct {
 	Plots    []plot
 	Settings []Setting
 	Rows     []row
+	// Statements are what is promised, Audits what canaries found of it; Spends is whether
+	// rows have an epsilon.
+	Statements, Audits []Statement
+	AuditNote          string
+	Spends             bool
 }
 
 // fact is a number in the headline.
@@ -45,7 +50,7 @@ type fact struct{ Value, Name string }
 // row is an attempt in the table.
 type row struct {
 	sim.Round
-	Sums, Accuracy, Loss, Up, Down, Modelled, Measured string
+	Sums, Accuracy, Loss, Up, Down, Modelled, Measured, Released, Rosters, Clip string
 }
 
 // WriteHTML writes the file. It is a function of the page alone.
@@ -54,7 +59,8 @@ func (p Page) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("report: template: %w", err) // not reached: a test parses it
 	}
-	return t.Execute(w, view{Page: p, Facts: p.facts(), Plots: plots(p.Result.Rounds), Settings: p.settings(), Rows: rows(p.Result.Rounds)})
+	return t.Execute(w, view{Page: p, Facts: p.facts(), Plots: plots(p.Result.Rounds), Settings: p.settings(), Rows: rows(p.Result.Rounds),
+		Statements: Statements(p.Result), Audits: Audits(p.Result), AuditNote: AuditNote, Spends: spends(p.Result.Rounds)})
 }
 
 func (p Page) facts() []fact {
@@ -63,6 +69,9 @@ func (p Page) facts() []fact {
 		{fmt.Sprintf("%d of %d", f.RoundsCompleted, c.Rounds), "rounds released"}}
 	if f.RoundsFailed > 0 {
 		out = append(out, fact{fmt.Sprint(f.RoundsFailed), "failed attempts"})
+	}
+	if f.Delta != nil {
+		out = append(out, fact{Epsilon(f.EpsilonReleased), fmt.Sprintf("epsilon of released models, delta %g", *f.Delta)}, fact{Epsilon(f.EpsilonCoordinator), "epsilon against who sees rosters"})
 	}
 	if n := len(p.Result.Rounds); n > 0 {
 		out = append(out, fact{size(p.Result.Rounds[n-1].BytesUp), "sent by a client in a round"})
@@ -74,8 +83,8 @@ func (p Page) settings() []Setting {
 	r, c := p.Result, p.Result.Config
 	out := []Setting{
 		{"scheme", c.Scheme}, {"fidelity", fidelity(c.Fidelity)}, {"rule", c.Rule}, {"privacy mode", c.DPMode},
-		{"epsilon, who sees released models", epsilon(r.Final.EpsilonReleased)},
-		{"epsilon, who sees a roster", epsilon(r.Final.EpsilonCoordinator)},
+		{"epsilon, who sees released models", at(r.Final.EpsilonReleased, r.Final.Delta)},
+		{"epsilon, who sees a roster", at(r.Final.EpsilonCoordinator, r.Final.Delta)},
 		{"clients", fmt.Sprint(c.Clients)}, {"cohort", fmt.Sprint(c.Cohort)}, {"rounds", fmt.Sprint(c.Rounds)},
 		{"clients that vanish in a round", fmt.Sprintf("%g %%", 100*c.Dropout)}, {"Byzantine clients", fmt.Sprintf("%g %%", 100*c.Byzantine)},
 		{"model", fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)}, {"data", c.Dataset}, {"seed", fmt.Sprint(r.Seed)},
@@ -91,18 +100,11 @@ func fidelity(f sim.Fidelity) string {
 	return "full: all cryptography ran"
 }
 
-func epsilon(v *float64) string {
-	if v == nil {
-		return "none stated"
-	}
-	return fmt.Sprintf("%.3g", *v)
-}
-
 func rows(rounds []sim.Round) []row {
 	out := make([]row, len(rounds))
 	for i, r := range rounds {
 		out[i] = row{r, Buckets(r), number(r.TestAccuracy, "%.4f"), number(r.TestLoss, "%.4f"), size(r.BytesUp), size(r.BytesDown),
-			fmt.Sprintf("%.1f s", r.VirtualSeconds), fmt.Sprintf("%.0f ms", r.WallMS)}
+			fmt.Sprintf("%.1f s", r.VirtualSeconds), fmt.Sprintf("%.0f ms", r.WallMS), Epsilon(r.EpsilonReleased), Epsilon(r.EpsilonCoordinator), number(r.ClipNorm, "%.4g")}
 	}
 	return out
 }

@@ -29,9 +29,11 @@ type Result struct {
 	Name  string  `json:"name"`
 	Unit  string  `json:"unit"`
 	Value float64 `json:"value"`
-	N     *int    `json:"n"` // clients in the cohort, or secrets recovered
-	D     *int    `json:"d"` // words of a vector, or shares of a secret
-	W     *int    `json:"w"` // bits of a word on the wire
+	// N is the clients in the cohort, or secrets recovered; the standard deviation of noise;
+	// the reciprocal of the grid of a privacy loss distribution.
+	N *int `json:"n"`
+	D *int `json:"d"` // words of a vector, or shares of a secret
+	W *int `json:"w"` // bits of a word on the wire
 	// Computed from the costs of single operations, measured in the same run.
 	Computed bool `json:"computed"`
 }
@@ -42,6 +44,7 @@ const (
 	PerCoordinateClient = "ns/coord/client"    // for each client in the sum
 	PerNeighbour        = "ns/coord/neighbour" // for each client with which masks are shared
 	PerExpansion        = "ns/coord/expansion" // for each mask taken off
+	PerSample           = "ns/sample"
 	PerClient           = "ms/client"
 	Milliseconds        = "ms"
 	BytesPerCoordinate  = "byte/coord"
@@ -93,6 +96,9 @@ var groups = []group{
 	{"the check of a roster", []string{"client/roster"}, roster},
 	{"a client of a whole attempt", []string{"oneshot/client"}, oneshotClient},
 	{"the coordinator of a whole attempt", []string{"oneshot/coordinator"}, oneshotCoordinator},
+	{"exact noise", []string{"noise/dgauss", "noise/skellam"}, sampling},
+	{"shared noise", []string{"ddp/rotate", "ddp/draw", "ddp/encode", "ddp/decode", "ddp/64blocks"}, shares},
+	{"privacy accounting", []string{"account/pld", "account/rdp", "account/calibrate", "mf/sensitivity"}, accounting},
 	{"pairwise uploads", []string{"pairwise/mask", "pairwise/aggregate", "pairwise/upload"}, pairwiseUploads},
 	{"pairwise messages", phaseNames(), pairwiseMessages},
 	{"pairwise keys", []string{"pairwise/advertise", "pairwise/share"}, pairwiseKeys},

@@ -42,7 +42,8 @@ func TestEveryMeasurementIsMadeOnce(t *testing.T) {
 	for _, asked := range []string{"pairwise/mask", "pairwise/unmask", "pairwise/advertise", "pairwise/share", "pairwise/shamir", "plain/aggregate",
 		"pairwise/aggregate", "field/encode", "field/pack", "field/unpack", "limit/add", "limit/aesctr", "limit/sha256", "pairwise/upload", "oneshot/encrypt",
 		"oneshot/digest", "oneshot/aggregate", "oneshot/unmask", "oneshot/upload", "oneshot/letters/first", "oneshot/letters/second", "oneshot/client",
-		"oneshot/coordinator", "pairwise/client", "pairwise/coordinator"} {
+		"oneshot/coordinator", "pairwise/client", "pairwise/coordinator", "noise/dgauss", "noise/skellam", "ddp/encode", "ddp/decode", "ddp/64blocks",
+		"account/pld", "account/rdp", "account/calibrate", "mf/sensitivity"} {
 		require.Contains(t, names, asked)
 	}
 	require.InDelta(t, 4*(1+4.0/MinD), value["pairwise/upload"], 1e-9, "4 bytes a word, and four words of known answers")

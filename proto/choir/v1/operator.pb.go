@@ -207,12 +207,12 @@ func (x *RunRequest) GetJob() string {
 
 // RunState is where a run stands: coordinator.State.
 //
-// Next free number: 14.
+// Next free number: 15.
 type RunState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's name.
 	Job string `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// State.Status in words: running, paused, finished, stopped; or failed if
+	// State.Status in words: running, paused, finished, stopped, budget_exhausted; or failed if
 	// nothing goes on until the coordinator was restarted.
 	Status string `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
 	// State.Reason: why it stopped, finished or failed.
@@ -236,7 +236,9 @@ type RunState struct {
 	// State.ModelSize: its length in bytes of safetensors.
 	ModelSize uint64 `protobuf:"varint,12,opt,name=model_size,json=modelSize,proto3" json:"model_size,omitempty"`
 	// The plan's digest, 32 bytes.
-	Plan          []byte `protobuf:"bytes,13,opt,name=plan,proto3" json:"plan,omitempty"`
+	Plan []byte `protobuf:"bytes,13,opt,name=plan,proto3" json:"plan,omitempty"`
+	// What has been learned of a client so far. Absent without noise.
+	Privacy       *Privacy `protobuf:"bytes,14,opt,name=privacy,proto3" json:"privacy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +364,89 @@ func (x *RunState) GetPlan() []byte {
 	return nil
 }
 
+func (x *RunState) GetPrivacy() *Privacy {
+	if x != nil {
+		return x.Privacy
+	}
+	return nil
+}
+
+// Privacy is what has been learned of one client since a run began, charged attempts
+// that released nothing included.
+//
+// Next free number: 5.
+type Privacy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spent.Released: against those who see released models. Absent if there is no bound.
+	EpsilonReleased *float64 `protobuf:"fixed64,1,opt,name=epsilon_released,json=epsilonReleased,proto3,oneof" json:"epsilon_released,omitempty"`
+	// Spent.Coordinator: against those who see rosters. Absent if nothing is promised.
+	EpsilonCoordinator *float64 `protobuf:"fixed64,2,opt,name=epsilon_coordinator,json=epsilonCoordinator,proto3,oneof" json:"epsilon_coordinator,omitempty"`
+	// Spent.Delta of both.
+	Delta float64 `protobuf:"fixed64,3,opt,name=delta,proto3" json:"delta,omitempty"`
+	// What updates are clipped to: in the attempt of a report, or in the round under way.
+	ClipNorm      float64 `protobuf:"fixed64,4,opt,name=clip_norm,json=clipNorm,proto3" json:"clip_norm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Privacy) Reset() {
+	*x = Privacy{}
+	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Privacy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Privacy) ProtoMessage() {}
+
+func (x *Privacy) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
+func (*Privacy) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Privacy) GetEpsilonReleased() float64 {
+	if x != nil && x.EpsilonReleased != nil {
+		return *x.EpsilonReleased
+	}
+	return 0
+}
+
+func (x *Privacy) GetEpsilonCoordinator() float64 {
+	if x != nil && x.EpsilonCoordinator != nil {
+		return *x.EpsilonCoordinator
+	}
+	return 0
+}
+
+func (x *Privacy) GetDelta() float64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *Privacy) GetClipNorm() float64 {
+	if x != nil {
+		return x.ClipNorm
+	}
+	return 0
+}
+
 // ListRunsRequest asks for all runs.
 //
 // Next free number: 1.
@@ -373,7 +458,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	mi := &file_choir_v1_operator_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +470,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	mi := &file_choir_v1_operator_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +483,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{4}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{5}
 }
 
 // ListRunsResponse lists the runs by job.
@@ -414,7 +499,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	mi := &file_choir_v1_operator_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -426,7 +511,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	mi := &file_choir_v1_operator_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -439,7 +524,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{5}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunState {
@@ -466,7 +551,7 @@ type Evaluation struct {
 
 func (x *Evaluation) Reset() {
 	*x = Evaluation{}
-	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	mi := &file_choir_v1_operator_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +563,7 @@ func (x *Evaluation) String() string {
 func (*Evaluation) ProtoMessage() {}
 
 func (x *Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	mi := &file_choir_v1_operator_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +576,7 @@ func (x *Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
 func (*Evaluation) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{6}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Evaluation) GetWeight() float64 {
@@ -517,7 +602,7 @@ func (x *Evaluation) GetLoss() float64 {
 
 // RoundReport is how an attempt ended: coordinator.Report.
 //
-// Next free number: 15.
+// Next free number: 16.
 type RoundReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Report.ID.
@@ -548,14 +633,16 @@ type RoundReport struct {
 	// Report.UpdateNorm: L2 norm of the mean update.
 	UpdateNorm float64 `protobuf:"fixed64,13,opt,name=update_norm,json=updateNorm,proto3" json:"update_norm,omitempty"`
 	// Report.Evaluation. Absent if nobody evaluated.
-	Evaluation    *Evaluation `protobuf:"bytes,14,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
+	Evaluation *Evaluation `protobuf:"bytes,14,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
+	// Report.Spent and Report.ClipNorm. Absent without noise.
+	Privacy       *Privacy `protobuf:"bytes,15,opt,name=privacy,proto3" json:"privacy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoundReport) Reset() {
 	*x = RoundReport{}
-	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	mi := &file_choir_v1_operator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +654,7 @@ func (x *RoundReport) String() string {
 func (*RoundReport) ProtoMessage() {}
 
 func (x *RoundReport) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	mi := &file_choir_v1_operator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +667,7 @@ func (x *RoundReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundReport.ProtoReflect.Descriptor instead.
 func (*RoundReport) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{7}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RoundReport) GetId() *RoundId {
@@ -681,6 +768,13 @@ func (x *RoundReport) GetEvaluation() *Evaluation {
 	return nil
 }
 
+func (x *RoundReport) GetPrivacy() *Privacy {
+	if x != nil {
+		return x.Privacy
+	}
+	return nil
+}
+
 // WatchRunResponse tells what changed: the state, or an attempt that ended.
 //
 // Next free number: 3.
@@ -696,7 +790,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +802,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +815,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{8}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchRunResponse) GetState() *RunState {
@@ -755,7 +849,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +861,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +874,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateTokenRequest) GetRole() Role {
@@ -819,7 +913,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +925,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +938,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateTokenResponse) GetToken() string {
@@ -878,7 +972,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +984,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +997,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeRequest) GetRole() Role {
@@ -938,7 +1032,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1044,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1057,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{13}
 }
 
 var File_choir_v1_operator_proto protoreflect.FileDescriptor
@@ -982,7 +1076,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x1e\n" +
 	"\n" +
 	"RunRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\xdd\x02\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"\x8a\x03\n" +
 	"\bRunState\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -998,7 +1092,15 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\x05model\x18\v \x01(\fR\x05model\x12\x1d\n" +
 	"\n" +
 	"model_size\x18\f \x01(\x04R\tmodelSize\x12\x12\n" +
-	"\x04plan\x18\r \x01(\fR\x04plan\"\x11\n" +
+	"\x04plan\x18\r \x01(\fR\x04plan\x12+\n" +
+	"\aprivacy\x18\x0e \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\"\xcf\x01\n" +
+	"\aPrivacy\x12.\n" +
+	"\x10epsilon_released\x18\x01 \x01(\x01H\x00R\x0fepsilonReleased\x88\x01\x01\x124\n" +
+	"\x13epsilon_coordinator\x18\x02 \x01(\x01H\x01R\x12epsilonCoordinator\x88\x01\x01\x12\x14\n" +
+	"\x05delta\x18\x03 \x01(\x01R\x05delta\x12\x1b\n" +
+	"\tclip_norm\x18\x04 \x01(\x01R\bclipNormB\x13\n" +
+	"\x11_epsilon_releasedB\x16\n" +
+	"\x14_epsilon_coordinator\"\x11\n" +
 	"\x0fListRunsRequest\":\n" +
 	"\x10ListRunsResponse\x12&\n" +
 	"\x04runs\x18\x01 \x03(\v2\x12.choir.v1.RunStateR\x04runs\"T\n" +
@@ -1006,7 +1108,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"Evaluation\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
-	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xe2\x03\n" +
+	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\x8f\x04\n" +
 	"\vRoundReport\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.choir.v1.RoundIdR\x02id\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x120\n" +
@@ -1025,7 +1127,8 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"updateNorm\x124\n" +
 	"\n" +
 	"evaluation\x18\x0e \x01(\v2\x14.choir.v1.EvaluationR\n" +
-	"evaluation\"k\n" +
+	"evaluation\x12+\n" +
+	"\aprivacy\x18\x0f \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\"k\n" +
 	"\x10WatchRunResponse\x12(\n" +
 	"\x05state\x18\x01 \x01(\v2\x12.choir.v1.RunStateR\x05state\x12-\n" +
 	"\x06report\x18\x02 \x01(\v2\x15.choir.v1.RoundReportR\x06report\"f\n" +
@@ -1054,43 +1157,46 @@ func file_choir_v1_operator_proto_rawDescGZIP() []byte {
 	return file_choir_v1_operator_proto_rawDescData
 }
 
-var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_choir_v1_operator_proto_goTypes = []any{
 	(*StartRunHeader)(nil),        // 0: choir.v1.StartRunHeader
 	(*StartRunRequest)(nil),       // 1: choir.v1.StartRunRequest
 	(*RunRequest)(nil),            // 2: choir.v1.RunRequest
 	(*RunState)(nil),              // 3: choir.v1.RunState
-	(*ListRunsRequest)(nil),       // 4: choir.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 5: choir.v1.ListRunsResponse
-	(*Evaluation)(nil),            // 6: choir.v1.Evaluation
-	(*RoundReport)(nil),           // 7: choir.v1.RoundReport
-	(*WatchRunResponse)(nil),      // 8: choir.v1.WatchRunResponse
-	(*CreateTokenRequest)(nil),    // 9: choir.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 10: choir.v1.CreateTokenResponse
-	(*RevokeRequest)(nil),         // 11: choir.v1.RevokeRequest
-	(*RevokeResponse)(nil),        // 12: choir.v1.RevokeResponse
-	(*RoundId)(nil),               // 13: choir.v1.RoundId
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(Role)(0),                     // 15: choir.v1.Role
+	(*Privacy)(nil),               // 4: choir.v1.Privacy
+	(*ListRunsRequest)(nil),       // 5: choir.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 6: choir.v1.ListRunsResponse
+	(*Evaluation)(nil),            // 7: choir.v1.Evaluation
+	(*RoundReport)(nil),           // 8: choir.v1.RoundReport
+	(*WatchRunResponse)(nil),      // 9: choir.v1.WatchRunResponse
+	(*CreateTokenRequest)(nil),    // 10: choir.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 11: choir.v1.CreateTokenResponse
+	(*RevokeRequest)(nil),         // 12: choir.v1.RevokeRequest
+	(*RevokeResponse)(nil),        // 13: choir.v1.RevokeResponse
+	(*RoundId)(nil),               // 14: choir.v1.RoundId
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(Role)(0),                     // 16: choir.v1.Role
 }
 var file_choir_v1_operator_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.StartRunRequest.header:type_name -> choir.v1.StartRunHeader
-	13, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
-	3,  // 2: choir.v1.ListRunsResponse.runs:type_name -> choir.v1.RunState
-	13, // 3: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
-	14, // 4: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
-	14, // 5: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
-	6,  // 6: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
-	3,  // 7: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
-	7,  // 8: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
-	15, // 9: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
-	14, // 10: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
-	15, // 11: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	14, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
+	4,  // 2: choir.v1.RunState.privacy:type_name -> choir.v1.Privacy
+	3,  // 3: choir.v1.ListRunsResponse.runs:type_name -> choir.v1.RunState
+	14, // 4: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
+	15, // 5: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
+	15, // 6: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
+	7,  // 7: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
+	4,  // 8: choir.v1.RoundReport.privacy:type_name -> choir.v1.Privacy
+	3,  // 9: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
+	8,  // 10: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
+	16, // 11: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
+	15, // 12: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
+	16, // 13: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_choir_v1_operator_proto_init() }
@@ -1100,13 +1206,14 @@ func file_choir_v1_operator_proto_init() {
 	}
 	file_choir_v1_enrolment_proto_init()
 	file_choir_v1_round_proto_init()
+	file_choir_v1_operator_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_choir_v1_operator_proto_rawDesc), len(file_choir_v1_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
