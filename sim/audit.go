@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"math"
 
 	"github.com/choir-fl/choir/client"
@@ -113,16 +114,17 @@ func (a *auditor) score(r coordinator.Report, m tensor.Model) error {
 	return a.rosters.Score(step, asked)
 }
 
-// report sets what was found beside what is claimed.
-func (a *auditor) report(p plan.Plan, f Final) (*Audited, error) {
-	if a == nil {
-		return nil, nil
+// report sets what was found beside what is claimed, unless something failed before.
+func (a *auditor) report(p plan.Plan, f Final, failed error) (*Audited, error) {
+	if a == nil || failed != nil {
+		return nil, failed
 	}
 	delta := 1e-5
 	if f.Delta != nil {
 		delta = *f.Delta
 	}
 	var out Audited
+	var refuted error
 	for _, x := range []struct {
 		to       *audit.Report
 		canaries *audit.Canaries
@@ -141,8 +143,8 @@ func (a *auditor) report(p plan.Plan, f Final) (*Audited, error) {
 		}
 		// Sums of which each canary is in as many are Gaussian noise that nobody sampled.
 		if x.to.Refuted(p.Selection() != plan.SelectPoisson && len(a.byName) == p.CohortSize()) {
-			return &out, ErrAudit.At("at least %.3g, claimed %.3g", max(x.to.EpsilonOneRun, x.to.EpsilonFDP), claimed)
+			refuted = errors.Join(refuted, ErrAudit.At("at least %.3g, claimed %.3g", max(x.to.EpsilonOneRun, x.to.EpsilonFDP), claimed))
 		}
 	}
-	return &out, nil
+	return &out, refuted
 }

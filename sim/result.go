@@ -137,10 +137,6 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 			f.RoundsFailed++
 		}
 	}
-	var err error
-	if out.Audit, err = s.auditor.report(s.plan, *f); err != nil {
-		return out, err
-	}
 	if v := s.violation.Load(); v != nil {
 		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, *v)
 	}
@@ -149,6 +145,9 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 	b, err := s.model(st.Model)
 	if err == nil {
 		out.Model, err = readModel(b)
+	}
+	if out.Audit, err = s.auditor.report(s.plan, *f, err); err != nil {
+		return out, err
 	}
 	if err == nil && st.Status == coordinator.BudgetExhausted {
 		err = ErrBudget.At("%s", st.Reason)

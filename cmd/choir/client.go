@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -55,8 +56,16 @@ type consentConfig struct {
 	Minimum          int      `yaml:"minimum"` // fewest clients in a sum; default 16
 	MaxClipNorm      float64  `yaml:"max_clip_norm"`
 	MaxModel         byteSize `yaml:"max_model"`         // default 512MiB
-	TrustCoordinator bool     `yaml:"trust_coordinator"` // allow plans that open exact sums
-	Lifetime         int      `yaml:"lifetime"`          // attempts in the device's life; default: any number
+	TrustCoordinator bool     `yaml:"trust_coordinator"` // allow plans whose exact sums the coordinator sees
+	// NoiseMultiplier is the least noise in an opened sum, over the clip norm, and
+	// MinShares the fewest honest clients that share it. Default: any.
+	NoiseMultiplier float64 `yaml:"noise_multiplier"`
+	MinShares       int     `yaml:"min_shares"`
+	// Lifetime bounds the attempts in the device's life; LifetimeEpsilon and
+	// LifetimeDelta what all of them together spend. Default: no bound.
+	Lifetime        int     `yaml:"lifetime"`
+	LifetimeEpsilon float64 `yaml:"lifetime_epsilon"`
+	LifetimeDelta   float64 `yaml:"lifetime_delta"`
 }
 
 // conditionsConfig is what the client says of its device at each check-in.
@@ -118,6 +127,16 @@ func (c *clientConfig) check(path string) error {
 		return refuse("consent.max_clip_norm", "it is negative or no number")
 	case c.Consent.Lifetime < 0:
 		return refuse("consent.lifetime", "it is negative")
+	case !(c.Consent.NoiseMultiplier >= 0 && c.Consent.NoiseMultiplier <= math.MaxFloat64):
+		return refuse("consent.noise_multiplier", "it is negative or no number")
+	case c.Consent.MinShares < 0:
+		return refuse("consent.min_shares", "it is negative")
+	case !(c.Consent.LifetimeEpsilon >= 0 && c.Consent.LifetimeEpsilon <= math.MaxFloat64):
+		return refuse("consent.lifetime_epsilon", "it is negative or no number")
+	case !(c.Consent.LifetimeDelta >= 0 && c.Consent.LifetimeDelta < 1):
+		return refuse("consent.lifetime_delta", "it is not in (0,1)")
+	case (c.Consent.LifetimeEpsilon == 0) != (c.Consent.LifetimeDelta == 0):
+		return refuse("consent.lifetime_epsilon", "it belongs with lifetime_delta; give both or none")
 	}
 	for _, name := range c.Consent.Schemes {
 		if !slices.ContainsFunc(schemes, func(s sim.Scheme) bool { return s.Name() == name }) {
@@ -201,7 +220,9 @@ func takePart(ctx context.Context, cfg clientConfig, path string, logs io.Writer
 		client.WithIdentity(creds.Identity, creds.Key, creds.AuthorityKey()),
 		client.WithSchemes(consent.accepted()...),
 		client.WithConsent(client.Limits{Jobs: consent.Jobs, Minimum: consent.Minimum, MaxClipNorm: consent.MaxClipNorm,
-			MaxModelBytes: int64(consent.MaxModel), TrustCoordinator: consent.TrustCoordinator, Committees: committees}),
+			MaxModelBytes: int64(consent.MaxModel), TrustCoordinator: consent.TrustCoordinator, Committees: committees,
+			NoiseMultiplier: consent.NoiseMultiplier, MinShares: consent.MinShares,
+			LifetimeEpsilon: consent.LifetimeEpsilon, LifetimeDelta: consent.LifetimeDelta}),
 		client.WithLifetime(consent.Lifetime),
 		client.WithState(state),
 		client.WithConditions(func() client.Conditions { return device }),

@@ -27,7 +27,8 @@ var errConfig = fault.New(fault.Usage, "choir/config", "configuration is refused
 const maxConfig = 1 << 20
 
 // readConfig reads a file of strict YAML, one document: an unknown key is an error
-// with its line. What the file leaves out stays as it is. The path is used in errors.
+// with its line, and so is a value of another type than the key's. What the file leaves
+// out stays as it is. The path is used in errors.
 func readConfig(path string, into any) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -49,6 +50,9 @@ func readConfig(path string, into any) error {
 	var second any
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		return errConfig.At("%s", path).Because(errors.New("it holds more than one document"))
+	}
+	if err := checkTypes(b, into); err != nil {
+		return errConfig.At("%s", path).Because(err)
 	}
 	return nil
 }

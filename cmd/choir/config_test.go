@@ -95,3 +95,45 @@ func TestSizesAndDurationsAreReadStrictly(t *testing.T) {
 		require.NotContains(t, err.Error(), "\n")
 	}
 }
+
+func TestValuesOfAnotherTypeAreRefusedWithTheirLine(t *testing.T) {
+	read := func(text string, into any) error {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return readConfig(path, into)
+	}
+	for text, says := range map[string]string{
+		"consent:\n  min_shares: 1.5\n":            `[2:15] consent.min_shares: "1.5" is not a whole number in decimal`,
+		"consent:\n  min_shares: 1.0\n":            "[2:15]",
+		"consent: {lifetime: \"5\"}\n":             `"5" is not a whole number`,
+		"consent: {lifetime: 0x10}\n":              "0x10",
+		"consent: {lifetime: 1e3}\n":               "1e3",
+		"consent: {lifetime: 017}\n":               "017",
+		"consent: {lifetime: 1_000}\n":             "1_000",
+		"consent: {lifetime: 9999999999999999999}": "[1:21]",
+		"consent:\n\n  lifetime:\n":                "without a value",
+		"consent:\n  lifetime: ~\n":                "without a value",
+		"consent: {lifetime_epsilon: .nan}\n":      "a number in decimal",
+		"consent: {lifetime_epsilon: .inf}\n":      "a number in decimal",
+		"consent: {lifetime_epsilon: 1e400}\n":     "[1:29]",
+		"consent: {lifetime_epsilon: true}\n":      "[1:29]",
+		"consent: {trust_coordinator: yes}\n":      "[1:30]",
+		"consent: {trust_coordinator: \"true\"}\n": "[1:30]",
+		"consent: {trust_coordinator: 1}\n":        "[1:30]",
+		"consent: {max_model: }\n":                 "[1:",
+		"consent: {jobs: a}\n":                     "[1:",
+		"data: {of: 16.5, index: 0}\n":             "16.5",
+		"consent: {minimum: &a 9, lifetime: *a}\n": "[1:",
+		"consent: 5\n":                             "[1:10]",
+	} {
+		err := read(text, &clientConfig{})
+		require.ErrorIs(t, err, errConfig, text)
+		require.Contains(t, err.Error(), says, text)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	require.ErrorContains(t, read("address: a\nconsent:\n  minimum: 1.5\n", &decryptorConfig{}), "[3:12]")
+
+	c := clientConfig{}
+	require.NoError(t, read("consent: {minimum: 9, lifetime_epsilon: 2, trust_coordinator: true, jobs: [a, b], max_model: 3MiB}\nlog:\n", &c))
+	require.Equal(t, consentConfig{Minimum: 9, LifetimeEpsilon: 2, TrustCoordinator: true, Jobs: []string{"a", "b"}, MaxModel: 3 << 20}, c.Consent)
+}

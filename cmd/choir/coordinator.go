@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/choir-fl/choir/client/grpctransport"
+	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/coordinator/auth"
 	"github.com/choir-fl/choir/coordinator/rpc"
 	"github.com/choir-fl/choir/coordinator/store"
@@ -200,10 +201,15 @@ func serve(ctx context.Context, cfg coordinatorConfig, where string, logs io.Wri
 	if err != nil {
 		return err
 	}
+	budgets, err := openLedgers(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, budgets.Close()) }()
 	l := cfg.Limits
 	server, err := rpc.New(rpc.Config{
 		Dir: filepath.Join(cfg.DataDir, "runs"), Registry: registry, Hosts: cfg.Hosts, Schemes: serverSchemes(), Workers: cfg.Workers, Log: log,
-		CheckpointBytes: int64(cfg.Checkpoint),
+		CheckpointBytes: int64(cfg.Checkpoint), Ledgers: coordinator.NewLedgers(budgets.Journal),
 		Limits: rpc.Limits{Spool: int64(cfg.Spool), Connections: l.Connections, Streams: l.Streams, StreamsPerParty: l.StreamsPerParty,
 			Uploads: l.Uploads, UploadRate: int64(l.UploadRate), CallsPerSecond: l.CallsPerSecond, CallBurst: l.CallBurst,
 			Buffered: int64(l.Buffered), Model: int64(l.Model), Idle: time.Duration(l.Idle), Grace: time.Duration(l.Grace)},
@@ -232,6 +238,15 @@ func openEnrolments(dir string) (*store.Store, error) {
 		return nil, errDataDir.Because(err)
 	}
 	s, err := file.Open(filepath.Join(dir, "enrolments"), 1) // nothing is spooled there
+	if err != nil {
+		return nil, errDataDir.At("%s", dir).Because(err)
+	}
+	return s, nil
+}
+
+// openLedgers opens the store of privacy ledgers: what choir ledger shows.
+func openLedgers(dir string) (*store.Store, error) {
+	s, err := file.Open(filepath.Join(dir, "ledger"), 1) // nothing is spooled there
 	if err != nil {
 		return nil, errDataDir.At("%s", dir).Because(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -51,6 +52,8 @@ type memberConsent struct {
 	Minimum       int      `yaml:"minimum"`        // fewest clients in all opened sums; default 16
 	BucketMinimum int      `yaml:"bucket_minimum"` // fewest clients in an opened bucket; default 12
 	Exact         bool     `yaml:"exact"`          // allow plans whose exact sums the coordinator sees
+	// NoiseMultiplier is the least noise in an opened sum, over the clip norm; default: any.
+	NoiseMultiplier float64 `yaml:"noise_multiplier"`
 }
 
 // leastEpoch keeps an epoch longer than attempts.
@@ -101,6 +104,8 @@ func (c *decryptorConfig) check(path string) error {
 		return refuse("consent.minimum", "it is negative")
 	case c.Consent.BucketMinimum < 0:
 		return refuse("consent.bucket_minimum", "it is negative")
+	case !(c.Consent.NoiseMultiplier >= 0 && c.Consent.NoiseMultiplier <= math.MaxFloat64):
+		return refuse("consent.noise_multiplier", "it is negative or no number")
 	case time.Duration(c.Epoch) < leastEpoch:
 		return refuse("epoch", "it is below "+leastEpoch.String()+", and may end before an attempt does")
 	}
@@ -173,7 +178,8 @@ func decrypt(ctx context.Context, cfg decryptorConfig, path string, in io.Reader
 	d, err := decryptor.New(decryptor.Config{
 		Policy: decryptor.Policy{Committee: committee, Name: secagg.PartyID(creds.Name()), Keys: secagg.DecryptorKeys{Sign: key},
 			Authority: creds.AuthorityKey(), Schemes: served,
-			Limits: decryptor.Limits{Jobs: cfg.Consent.Jobs, Minimum: cfg.Consent.Minimum, BucketMinimum: cfg.Consent.BucketMinimum, Exact: cfg.Consent.Exact}},
+			Limits: decryptor.Limits{Jobs: cfg.Consent.Jobs, Minimum: cfg.Consent.Minimum, BucketMinimum: cfg.Consent.BucketMinimum,
+				Exact: cfg.Consent.Exact, NoiseMultiplier: cfg.Consent.NoiseMultiplier}},
 		Transport: transport, State: state, Epoch: time.Duration(cfg.Epoch), Now: time.Now, Log: log,
 	})
 	if fault.ClassOf(err) == fault.Usage {

@@ -85,7 +85,7 @@ func files(t *testing.T, dir string) (names []string) {
 func startingPlanWith(t *testing.T, replace ...string) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, writeStartingPlan(&b, pairwise.Name, startingCohort))
+	require.NoError(t, writeStartingPlan(&b, startingKind{scheme: pairwise.Name, mode: "none", cohort: startingCohort}))
 	text := b.String()
 	for i := 0; i < len(replace); i += 2 {
 		require.Contains(t, text, replace[i])
@@ -119,7 +119,7 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 		"no rounds":                  {args: []string{"sim", "--rounds", "0", "--report", "r"}, code: 2, lines: [][]string{{"--rounds 0"}}},
 		"negative rounds":            {args: []string{"sim", "--rounds", "-1"}, code: 2, lines: [][]string{{"--rounds -1"}}},
 		"no clients":                 {args: []string{"sim", "--clients", "0"}, code: 2, lines: [][]string{{"--clients 0"}}},
-		"too few clients":            {args: []string{"sim", "--clients", "5", "--report", "r"}, code: 2, lines: [][]string{{"--clients 5", "cohort.minimum 12"}}},
+		"too few clients":            {args: []string{"sim", "--dp", "none", "--clients", "5", "--report", "r"}, code: 2, lines: [][]string{{"--clients 5", "cohort.minimum 12"}}},
 		"more clients than examples": {args: []string{"sim", "--clients", "7000"}, code: 2, lines: [][]string{{"--partition iid", "7000"}}},
 		"no cohort":                  {args: []string{"sim", "--cohort", "0"}, code: 2, lines: [][]string{{"--cohort 0"}}},
 		"negative workers":           {args: []string{"sim", "--workers", "-1"}, code: 2, lines: [][]string{{"--workers -1"}}},
@@ -133,17 +133,33 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 		"unknown view":               {args: []string{"sim", "--view", "vectors"}, code: 3, lines: [][]string{{"aggregation.view", "vectors"}}},
 		"bucket without minimum":     {args: []string{"sim", "--bucket", "5"}, code: 2, lines: [][]string{{`--bucket "5"`, "SIZE:MINIMUM"}}},
 		"bucket below its minimum":   {args: []string{"sim", "--view", "bucket_means", "--bucket", "5:6"}, code: 3, lines: [][]string{{"aggregation.buckets", "6 of 5"}}},
-		"bucket of the dishonest":    {args: []string{"sim", "--view", "bucket_means", "--bucket", "5:2"}, code: 3, lines: [][]string{{"scheme", "fewer than two honest"}}},
+		"bucket of the dishonest":    {args: []string{"sim", "--dp", "none", "--view", "bucket_means", "--bucket", "5:2"}, code: 3, lines: [][]string{{"scheme", "fewer than two honest"}}},
 		"buckets that nothing opens": {args: []string{"sim", "--scheme", "plain", "--bucket", "5:4"}, code: 2, lines: [][]string{{"--bucket 5:4", "--view bucket_means"}}},
 		"no such scratch":            {args: []string{"sim", "--scratch", "nowhere"}, code: 2, lines: [][]string{{"--scratch nowhere"}}},
 		"scratch that is not empty":  {args: []string{"sim", "--scratch", "."}, plan: "x", code: 2, lines: [][]string{{"--scratch .", "not empty"}}},
 		"unknown scheme":             {args: []string{"sim", "--scheme", "hope", "--report", "r"}, code: 3, lines: [][]string{{"scheme.name", "hope", "pairwise"}}},
-		"unknown rule and mode": {args: []string{"sim", "--rule", "krum", "--dp", "central"}, code: 3,
-			lines: [][]string{{"aggregation.rule", "krum"}, {"privacy.mode", "central"}}},
-		"unknown model":         {args: []string{"sim", "--model", "transformer"}, code: 3, lines: [][]string{{"model.architecture", "transformer", "mlp"}}},
-		"report that is a file": {args: []string{"sim", "--report", "plan.yaml"}, plan: "x", code: 2, lines: [][]string{{"--report plan.yaml", "not a directory"}}},
-		"report below a file":   {args: []string{"sim", "--report", "plan.yaml/a/b"}, plan: "x", code: 2, lines: [][]string{{"--report plan.yaml/a/b"}}},
-		"no such data":          {args: []string{"sim", "--data", "nowhere", "--report", "r"}, code: 2, lines: [][]string{{"--data", "nowhere", "train-images"}}},
+		"unknown rule and mode": {args: []string{"sim", "--rule", "krum", "--dp", "hope"}, code: 3,
+			lines: [][]string{{"aggregation.rule", "krum"}, {"privacy.mode", "hope"}}},
+		"noise that is no number":       {args: []string{"sim", "--noise-multiplier", "NaN"}, code: 2, lines: [][]string{{"--noise-multiplier NaN", "not a positive number"}}},
+		"no noise":                      {args: []string{"sim", "--noise-multiplier", "0"}, code: 2, lines: [][]string{{"--noise-multiplier 0"}}},
+		"infinite epsilon":              {args: []string{"sim", "--epsilon", "Inf"}, code: 2, lines: [][]string{{"--epsilon +Inf"}}},
+		"negative delta":                {args: []string{"sim", "--delta", "-1e-5"}, code: 2, lines: [][]string{{"--delta -1e-05"}}},
+		"epsilon without noise":         {args: []string{"sim", "--dp", "none", "--epsilon", "2"}, code: 2, lines: [][]string{{"--epsilon", "none has no noise"}}},
+		"plan init of unknown mode":     {args: []string{"plan", "init", "--dp", "hope"}, code: 2, lines: [][]string{{`--dp "hope"`, "distributed"}}},
+		"plan init of few clients":      {args: []string{"plan", "init", "--cohort", "200", "--population", "300"}, code: 2, lines: [][]string{{"--population 300", "200"}}},
+		"delta of one":                  {args: []string{"sim", "plan.yaml", "--delta", "1"}, plan: privatePlan, code: 3, lines: [][]string{{"privacy.delta", "(0,1)"}}},
+		"noise that passes at once":     {args: []string{"sim", "plan.yaml", "--noise-multiplier", "0.1"}, plan: privatePlan, code: 3, lines: [][]string{{"privacy.epsilon", "one round alone"}}},
+		"more clients than were stated": {args: []string{"sim", "plan.yaml", "--clients", "30"}, plan: privatePlan, code: 3, lines: [][]string{{"cohort.population", "30"}}},
+		"buckets of a cohort by coins":  {args: []string{"sim", "--view", "bucket_means", "--bucket", "10:8"}, code: 3, lines: [][]string{{"cohort.selection", "coins hide nothing", "uniform"}}},
+		"fallback under coins":          {args: []string{"sim", "plan.yaml"}, code: 3, lines: [][]string{{"cohort.selection", "uniform"}}, plan: strings.Replace(privatePlan, "{denominator: fixed}", "{denominator: fixed, fallback: bucket_means, buckets: {size: 20, minimum: 10}}", 1)},
+		"fewer clients than a cohort":   {args: []string{"sim", "--clients", "250"}, code: 3, lines: [][]string{{"cohort.population", "250"}}},
+		"negative audit":                {args: []string{"sim", "--audit", "-1"}, code: 2, lines: [][]string{{"--audit -1", "16"}}},
+		"audit with too few canaries":   {args: []string{"sim", "--audit", "15"}, code: 2, lines: [][]string{{"--audit 15", "16"}}},
+		"more canaries than clients":    {args: []string{"sim", "--audit", "1001"}, code: 2, lines: [][]string{{"--audit 1001", "1000"}}},
+		"unknown model":                 {args: []string{"sim", "--model", "transformer"}, code: 3, lines: [][]string{{"model.architecture", "transformer", "mlp"}}},
+		"report that is a file":         {args: []string{"sim", "--report", "plan.yaml"}, plan: "x", code: 2, lines: [][]string{{"--report plan.yaml", "not a directory"}}},
+		"report below a file":           {args: []string{"sim", "--report", "plan.yaml/a/b"}, plan: "x", code: 2, lines: [][]string{{"--report plan.yaml/a/b"}}},
+		"no such data":                  {args: []string{"sim", "--data", "nowhere", "--report", "r"}, code: 2, lines: [][]string{{"--data", "nowhere", "train-images"}}},
 		"truncated images": {args: []string{"sim", "--data", ".", "--report", "r"}, code: 2, lines: [][]string{{"--data", "train-images-idx3-ubyte", "file ends"}},
 			setUp: func(dir string) { idx(dir, "train-images-idx3-ubyte", images[:20]) }},
 		"labels that are images": {args: []string{"sim", "--data", "."}, code: 2, lines: [][]string{{"train-labels-idx1-ubyte", "magic number"}},
@@ -238,7 +254,7 @@ func lineOf(t *testing.T, text string) int {
 func TestRunThatFailsExitsWith1AndWritesNoReport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	o := choir(t, dir, "sim", "--clients", "20", "--rounds", "1", "--model", "softmax", "--dropout", "0.9", "--report", "r", "--json")
+	o := choir(t, dir, "sim", "--dp", "none", "--clients", "20", "--rounds", "1", "--model", "softmax", "--dropout", "0.9", "--report", "r", "--json")
 	require.Equal(t, 1, o.code, o.errOut)
 	require.Empty(t, o.out)
 	require.Len(t, o.errorLines(), 1, o.errOut)
@@ -248,7 +264,7 @@ func TestRunThatFailsExitsWith1AndWritesNoReport(t *testing.T) {
 func TestSimulationWritesItsDocumentAndItsReport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	o := choir(t, dir, "sim", "--clients", "24", "--rounds", "2", "--model", "softmax", "--dropout", "0.2", "--seed", "7", "--report", "a/b", "--json")
+	o := choir(t, dir, "sim", "--dp", "none", "--clients", "24", "--rounds", "2", "--model", "softmax", "--dropout", "0.2", "--seed", "7", "--report", "a/b", "--json")
 	require.Equal(t, 0, o.code, o.errOut)
 	var doc struct {
 		Schema string
@@ -283,7 +299,7 @@ func TestSimulationWritesItsDocumentAndItsReport(t *testing.T) {
 	require.Equal(t, 6*2, strings.Count(string(page), `<g class="mark">`))
 	require.Equal(t, 2, strings.Count(o.errOut, "\n"), "a line of progress for each round: %s", o.errOut)
 
-	table := choir(t, dir, "sim", "--clients", "24", "--rounds", "2", "--model", "softmax", "--dropout", "0.2", "--seed", "7", "--report", "a/b")
+	table := choir(t, dir, "sim", "--dp", "none", "--clients", "24", "--rounds", "2", "--model", "softmax", "--dropout", "0.2", "--seed", "7", "--report", "a/b")
 	require.Equal(t, 0, table.code)
 	require.Contains(t, table.out, doc.Final.Digest, "the seed repeats the run, and a report may be replaced")
 }
@@ -291,7 +307,7 @@ func TestSimulationWritesItsDocumentAndItsReport(t *testing.T) {
 func TestInterruptedSimulationEndsAtOnceAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := exec.Command(built, "sim", "--rounds", "100000", "--model", "softmax", "--fidelity", "fast", "--report", "r", "--json")
+	cmd := exec.Command(built, "sim", "--dp", "none", "--rounds", "100000", "--model", "softmax", "--fidelity", "fast", "--report", "r", "--json")
 	cmd.Dir = dir
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -316,10 +332,10 @@ func TestPlanCheckAcceptsAndExplainsTheStartingPlans(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range schemeNames() {
 		dir := t.TempDir()
-		begun := choir(t, dir, "plan", "init", "--scheme", scheme)
+		begun := choir(t, dir, "plan", "init", "--scheme", scheme, "--dp", "none")
 		require.Equal(t, 0, begun.code)
 		if scheme == schemeNames()[0] {
-			require.Equal(t, choir(t, dir, "plan", "init").out, begun.out, "the default")
+			require.Equal(t, choir(t, dir, "plan", "init", "--dp", "none").out, begun.out, "the default")
 		}
 		writeCommittee(t, filepath.Join(dir, "committee.yaml"), 5)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(begun.out), 0o600))
@@ -365,7 +381,7 @@ func TestStartingPlanSurvivesARoundTripForEveryCohort(t *testing.T) {
 	for _, scheme := range schemeNames() {
 		for _, cohort := range []int{16, 17, 28, 40, 149, 150, 1000} {
 			var b bytes.Buffer
-			require.NoError(t, writeStartingPlan(&b, scheme, cohort))
+			require.NoError(t, writeStartingPlan(&b, startingKind{scheme: scheme, mode: "none", cohort: cohort}))
 			lit, err := plan.Parse("plan.yaml", bytes.NewReader(b.Bytes()))
 			require.NoError(t, err)
 			text, err := lit.Format()
@@ -392,8 +408,8 @@ func TestStartingPlanSurvivesARoundTripForEveryCohort(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	require.ErrorIs(t, writeStartingPlan(&b, "pairwise", 15), errUsage)
-	require.ErrorIs(t, writeStartingPlan(&b, "hope", 40), errUsage)
+	require.ErrorIs(t, writeStartingPlan(&b, startingKind{scheme: "pairwise", mode: "none", cohort: 15}), errUsage)
+	require.ErrorIs(t, writeStartingPlan(&b, startingKind{scheme: "hope", mode: "none", cohort: 40}), errUsage)
 	require.Zero(t, b.Len())
 }
 

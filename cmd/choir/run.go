@@ -77,7 +77,7 @@ func newRunCommand() *cobra.Command {
 // apply is null.
 type runState struct {
 	Job           string  `json:"job"`
-	Status        string  `json:"status"` // running, paused, finished, stopped, failed
+	Status        string  `json:"status"` // running, paused, finished, stopped, budget_exhausted, failed
 	Reason        string  `json:"reason,omitempty"`
 	Rounds        uint32  `json:"rounds"` // completed
 	RoundsPlanned uint32  `json:"rounds_planned"`
@@ -89,12 +89,45 @@ type runState struct {
 	Model         string  `json:"model"` // digest of the latest
 	ModelBytes    uint64  `json:"model_bytes"`
 	Plan          string  `json:"plan"` // digest
+	runPrivacy
+}
+
+// runPrivacy is what has been learned of a client since the run began, and what updates
+// are clipped to. Null where nothing is promised.
+type runPrivacy struct {
+	EpsilonReleased    *float64 `json:"epsilon_released"`
+	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
+	Delta              *float64 `json:"delta"`
+	ClipNorm           *float64 `json:"clip_norm"`
+}
+
+func newRunPrivacy(p *choirv1.Privacy) (out runPrivacy) {
+	if p != nil {
+		delta, clipNorm := p.GetDelta(), p.GetClipNorm()
+		out = runPrivacy{EpsilonReleased: p.EpsilonReleased, EpsilonCoordinator: p.EpsilonCoordinator, Delta: &delta, ClipNorm: &clipNorm}
+	}
+	return out
+}
+
+// line says what has been learned; empty without noise.
+func (p runPrivacy) line() string {
+	if p.Delta == nil {
+		return ""
+	}
+	bound := func(v *float64) string {
+		if v == nil {
+			return "nothing promised"
+		}
+		return fmt.Sprintf("epsilon %.4g", *v)
+	}
+	return fmt.Sprintf("at delta %.3g %s to those who see released models, %s to those who see rosters", *p.Delta,
+		bound(p.EpsilonReleased), bound(p.EpsilonCoordinator))
 }
 
 func newRunState(s *choirv1.RunState) runState {
 	out := runState{Job: s.GetJob(), Status: s.GetStatus(), Reason: s.GetReason(), Rounds: s.GetRounds(), RoundsPlanned: s.GetRoundsPlanned(),
 		Admitted: s.GetAdmitted(), Uploads: s.GetUploads(), Model: hex.EncodeToString(s.GetModel()), ModelBytes: s.GetModelSize(),
-		Plan: hex.EncodeToString(s.GetPlan())}
+		Plan: hex.EncodeToString(s.GetPlan()), runPrivacy: newRunPrivacy(s.GetPrivacy())}
 	if id := s.GetId(); id != nil {
 		round, attempt, phase := id.GetRound(), id.GetAttempt(), s.GetPhase()
 		out.Round, out.Attempt, out.Phase = &round, &attempt, &phase
@@ -107,6 +140,9 @@ func (s runState) line() string {
 	text := fmt.Sprintf("%s: %s, %d of %d rounds", s.Job, s.Status, s.Rounds, s.RoundsPlanned)
 	if s.Round != nil {
 		text += fmt.Sprintf("; round %d attempt %d: %s, %d admitted, %d uploads", *s.Round, *s.Attempt, *s.Phase, s.Admitted, s.Uploads)
+	}
+	if p := s.runPrivacy.line(); p != "" {
+		text += "; " + p
 	}
 	if s.Reason != "" {
 		text += "; " + s.Reason
@@ -138,10 +174,11 @@ func newRunListCommand() *cobra.Command {
 					}{"choir.runs/1", states})
 				}
 				t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "job\tstatus\trounds\tround\tattempt\tphase\tadmitted\tuploads\treason")
+				fmt.Fprintln(t, "job\tstatus\trounds\tround\tattempt\tphase\tadmitted\tuploads\tepsilon released\tepsilon rosters\tdelta\tclip norm\treason")
 				for _, s := range states {
-					fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Job, s.Status, s.Rounds, s.RoundsPlanned,
-						text(s.Round), text(s.Attempt), text(s.Phase), s.Admitted, s.Uploads, s.Reason)
+					fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Job, s.Status, s.Rounds, s.RoundsPlanned,
+						text(s.Round), text(s.Attempt), text(s.Phase), s.Admitted, s.Uploads,
+						figure(s.EpsilonReleased), figure(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), s.Reason)
 				}
 				return t.Flush()
 			})
@@ -158,6 +195,14 @@ func text[T any](v *T) string {
 		return "-"
 	}
 	return fmt.Sprint(*v)
+}
+
+// figure renders a number that may not apply.
+func figure(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4g", *v)
 }
 
 func newRunChangeCommand(verb, short string, do func(*grpctransport.Operator, context.Context, string) (*choirv1.RunState, error)) *cobra.Command {
@@ -187,7 +232,10 @@ func newRunExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export JOB -o model.safetensors",
 		Short: "Write the latest model of a run as a safetensors file",
-		Args:  countArgs(1, 1),
+		Long: `Write the latest model of a run as a safetensors file. Its metadata say which it is
+(choir.job, choir.round, choir.plan_digest) and, in choir.privacy as JSON, what its
+noise promises to whom and which ledger was charged.`,
+		Args: countArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
 				return errUsage.At("choir run export").Because(errors.New("-o is missing"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -18,6 +19,9 @@ import (
 // errStopped is a watched run that will not finish by itself.
 var errStopped = fault.New(fault.Aborted, "choir/stopped", "the run was stopped", "see the reason; choir run start --resume goes on from its last model")
 
+// errExhausted is a watched run whose privacy budget is spent.
+var errExhausted = fault.New(fault.Refused, "choir/budget-exhausted", "the privacy budget is spent", "the model of the last round stays; choir ledger show says what it was spent on")
+
 func newRunWatchCommand() *cobra.Command {
 	var f operatorFlags
 	var asJSON bool
@@ -25,7 +29,8 @@ func newRunWatchCommand() *cobra.Command {
 		Use:   "watch JOB",
 		Short: "Print a line for each attempt of a run until the run is over",
 		Long: `Print a line for each attempt that ends, latest ones first of all, until the run is
-finished (exit code 0) or stopped (exit code 1). A coordinator that cannot be
+finished (exit code 0), stopped (exit code 1) or without privacy budget for another
+attempt (exit code 3). A coordinator that cannot be
 reached is tried again until a signal; attempts that ended before its restart are
 in its log only.`,
 		Args: countArgs(1, 1),
@@ -56,6 +61,7 @@ type runAttempt struct {
 	UploadBytes uint64         `json:"upload_bytes"`       // of one client
 	UpdateNorm  float64        `json:"update_norm"`
 	Evaluation  *runEvaluation `json:"evaluation"` // null if nobody evaluated
+	runPrivacy
 }
 
 // runEvaluation is the clients' own measurement of the model they received.
@@ -69,7 +75,7 @@ func newRunAttempt(r *choirv1.RoundReport) runAttempt {
 	out := runAttempt{Round: r.GetId().GetRound(), Attempt: r.GetId().GetAttempt(), Began: r.GetBegan().AsTime(), Ended: r.GetEnded().AsTime(),
 		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Released: r.GetReleased(),
 		Reason: r.GetReason(), Culprits: r.GetCulprits(), Model: hex.EncodeToString(r.GetModel()), UploadBytes: r.GetUploadBytes(),
-		UpdateNorm: r.GetUpdateNorm()}
+		UpdateNorm: r.GetUpdateNorm(), runPrivacy: newRunPrivacy(r.GetPrivacy())}
 	if e := r.GetEvaluation(); e != nil {
 		out.Evaluation = &runEvaluation{e.GetWeight(), e.GetAccuracy(), e.GetLoss()}
 	}
@@ -85,6 +91,9 @@ func (a runAttempt) line() string {
 		a.Survivors, a.Admitted, a.UpdateNorm)
 	if e := a.Evaluation; e != nil {
 		text += fmt.Sprintf(", received model: accuracy %.4f, loss %.4f", e.Accuracy, e.Loss)
+	}
+	if p := a.runPrivacy.line(); p != "" {
+		text += fmt.Sprintf("; clip norm %.4g; %s", *a.ClipNorm, p)
 	}
 	return text
 }
@@ -155,7 +164,11 @@ func (w *watcher) show(m *choirv1.WatchRunResponse) error {
 
 // end closes the report on a run that is over.
 func (w *watcher) end() error {
-	if w.last.Status != "finished" {
+	switch w.last.Status {
+	case "finished":
+	case "budget_exhausted":
+		return errExhausted.At("job %s, %d of %d rounds", w.last.Job, w.last.Rounds, w.last.RoundsPlanned).Because(errors.New(w.last.Reason))
+	default:
 		return errStopped.At("job %s: %s", w.job, w.last.Reason)
 	}
 	if w.asJSON {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ var errData = fault.New(fault.Usage, "choir/data", "data cannot be used", "see c
 // simFlags are the flags of choir sim. A flag that was given overrides the plan.
 type simFlags struct {
 	clients, cohort, rounds int
-	scheme, rule, dp, model string
+	scheme, rule, model     string
 	partition, data         string
 	fidelity, report        string
 	view, bucket, scratch   string
@@ -40,6 +41,8 @@ type simFlags struct {
 	seed                    uint64
 	workers                 int
 	asJSON                  bool
+	audit                   int
+	privacy                 privacyFlags
 
 	dataset string // name of what was loaded
 }
@@ -51,15 +54,20 @@ func newSimCommand() *cobra.Command {
 		Short: "Simulate a run: the real coordinator, SDK and schemes in virtual time",
 		Long: `Simulate a run of a plan over virtual clients, on real data, with every sum
 computed by the plan's own scheme. Without a plan the built-in demonstration
-runs: Fashion-MNIST over 100 clients and 5 decryptors. A plan's committee is
+runs: Fashion-MNIST over 1000 clients and 5 decryptors, with noise that the
+clients share (--dp none: over 100 clients, without noise). A plan's committee is
 replaced by a virtual one of the same size.
+
+With --audit some of the clients are canaries, each in or out by a fair coin: how well
+the released models tell which is a lower bound on epsilon, printed beside what is
+claimed. A claim that is refuted exits with 3, after the result.
 
 A seed repeats a run exactly, measured times aside.`,
 		Args: countArgs(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSim(cmd, args, f) },
 	}
 	fl := cmd.Flags()
-	fl.IntVar(&f.clients, "clients", 100, "number of virtual clients")
+	fl.IntVar(&f.clients, "clients", 0, fmt.Sprintf("number of virtual clients (default: as many as the plan draws from by coins, or %d; overrides the plan's cohort.population)", defaultClients))
 	fl.IntVar(&f.cohort, "cohort", 0, "clients in a round (overrides the plan; its minimum keeps its share)")
 	fl.IntVar(&f.rounds, "rounds", 0, "number of rounds (overrides the plan)")
 	fl.StringVar(&f.scheme, "scheme", "", "secure-aggregation scheme: "+strings.Join(schemeNames(), " or ")+" (overrides the plan; what only its scheme has goes)")
@@ -67,7 +75,10 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.StringVar(&f.view, "view", "", "what is opened: sum or bucket_means (overrides the plan)")
 	fl.StringVar(&f.bucket, "bucket", "", "SIZE:MINIMUM: clients in a bucket, and the fewest in one that is opened (overrides the plan)")
 	fl.StringVar(&f.rule, "rule", "", "aggregation rule: mean (overrides the plan)")
-	fl.StringVar(&f.dp, "dp", "", "privacy mode: none (overrides the plan)")
+	fl.StringVar(&f.privacy.mode, "dp", "", "privacy mode: "+strings.Join(privacyModes, ", ")+" (overrides the plan; none takes out what noise asks for, too)")
+	fl.Float64Var(&f.privacy.multiplier, "noise-multiplier", 0, "noise in each sum, as a share or multiple of the clip norm (overrides the plan)")
+	fl.Float64Var(&f.privacy.epsilon, "epsilon", 0, "budget of who sees released models, as a number of nats; the noise is calibrated for it unless --noise-multiplier is given (overrides the plan)")
+	fl.Float64Var(&f.privacy.delta, "delta", 0, "delta of the promise, a probability, so a share below 1 (overrides the plan)")
 	fl.StringVar(&f.model, "model", "", "architecture: softmax, mlp, mlp:WIDTHS or cnn (overrides the plan)")
 	fl.StringVar(&f.partition, "partition", "iid", "how data are dealt out: iid, dirichlet:ALPHA, shards:N, gamma:SHARE")
 	fl.Float64Var(&f.dropout, "dropout", 0, "share of a round's invited clients that vanish, exactly that many: before, during and after their upload")
@@ -76,6 +87,7 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.StringVar(&f.fidelity, "fidelity", string(sim.Full), "full: all cryptography; fast: plain sums of the same integers")
 	fl.IntVar(&f.workers, "workers", 0, "computations at a time (default: one for each core)")
 	fl.StringVar(&f.scratch, "scratch", "", "empty directory for the coordinator's disk, for runs too large for memory (default: all in memory)")
+	fl.IntVar(&f.audit, "audit", 0, "number of clients that are canaries instead: they audit the claimed epsilon from below, at the price of accuracy (default: no audit)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON document on standard output")
 	fl.StringVar(&f.report, "report", "", "directory for a report: report.html and report.json; made if it is missing")
 	completeWith(cmd, "scheme", schemeNames()...)
@@ -84,12 +96,15 @@ A seed repeats a run exactly, measured times aside.`,
 	completeWith(cmd, "fidelity", string(sim.Full), string(sim.Fast))
 	completeWith(cmd, "rule", "mean")
 	completeWith(cmd, "view", secagg.ViewSum.String(), secagg.ViewBucketMeans.String())
-	completeWith(cmd, "dp", "none")
+	completeWith(cmd, "dp", privacyModes...)
 	return cmd
 }
 
 func runSim(cmd *cobra.Command, args []string, f simFlags) error {
 	lit, path := plan.Demonstration(), ""
+	if f.privacy.mode == string(secagg.PrivacyNone) { // as flags say; another plan is turned into one without noise
+		lit = plan.DemonstrationWithoutNoise()
+	}
 	if len(args) == 1 {
 		var err error
 		if lit, err = readPlan(args[0]); err != nil {
@@ -124,9 +139,11 @@ func runSim(cmd *cobra.Command, args []string, f simFlags) error {
 	res, err := until(cmd.Context(), func() (sim.Result, error) { return sim.Run(cfg) })
 	progress.finish()
 	res.Config.Dataset = f.dataset
-	if err != nil {
-		return err
-	}
+	return f.conclude(cmd.OutOrStdout(), lit, checked, res, err)
+}
+
+// present writes what came of a run.
+func (f simFlags) present(w io.Writer, lit plan.Literal, checked plan.Plan, res sim.Result) error {
 	if f.report != "" {
 		findings, err := preflight.Examine(checked)
 		if err != nil {
@@ -137,9 +154,9 @@ func runSim(cmd *cobra.Command, args []string, f simFlags) error {
 		}
 	}
 	if f.asJSON {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
+		return json.NewEncoder(w).Encode(res)
 	}
-	return closingTable(cmd.OutOrStdout(), res)
+	return closingTable(w, res)
 }
 
 // config loads the data and the initial model, and deals the data out.
@@ -155,7 +172,7 @@ func (f *simFlags) config(lit plan.Literal, path string) (sim.Config, error) {
 	}
 	begin := time.Now()
 	cfg := sim.Config{Plan: lit, Schemes: schemes, Train: train, Test: test, Partition: parts, Seed: f.seed,
-		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers, Scratch: f.scratch,
+		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers, Scratch: f.scratch, Audit: sim.Audit{Canaries: f.audit},
 		Stopwatch: func() time.Duration { return time.Since(begin) }}
 	if lit.Model.Initial != "" {
 		m, err := readInitial(lit, path)
@@ -200,9 +217,9 @@ func (f simFlags) check(cfg sim.Config) (plan.Plan, error) {
 }
 
 // override applies the flags that were given to the plan.
-func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
+func (f *simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 	given := cmd.Flags().Changed
-	if f.clients < 1 {
+	if given("clients") && f.clients < 1 {
 		return errUsage.At("--clients %d is not at least 1", f.clients)
 	}
 	if f.workers < 0 {
@@ -228,7 +245,7 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 	for flag, v := range map[string]struct {
 		from string
 		to   *string
-	}{"scheme": {f.scheme, &lit.Scheme.Name}, "rule": {f.rule, &lit.Aggregation.Rule}, "dp": {f.dp, &lit.Privacy.Mode},
+	}{"scheme": {f.scheme, &lit.Scheme.Name}, "rule": {f.rule, &lit.Aggregation.Rule},
 		"model": {f.model, &lit.Model.Architecture}, "view": {f.view, &lit.Aggregation.View}} {
 		if given(flag) {
 			*v.to = v.from
@@ -239,6 +256,9 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 			return errUsage.At("--rounds %d is not at least 1", f.rounds)
 		}
 		lit.Rounds.Count = f.rounds
+		// Fewer rounds have no room for more than these.
+		lit.Cohort.Participations = min(lit.Cohort.Participations, f.rounds*cmp.Or(lit.Rounds.Attempts, 3))
+		lit.Cohort.Separation = min(lit.Cohort.Separation, f.rounds)
 	}
 	if given("committee") {
 		if f.committee < secagg.MinCommittee || f.committee > secagg.MaxCommittee {
@@ -250,7 +270,11 @@ func (f simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 		// Their keys follow from the seed: sim.FillCommittee.
 		lit.Scheme.CommitteeFile, lit.Scheme.Committee = "", plan.Committee{Members: make([]plan.Member, f.committee)}
 	}
-	return f.overrideBuckets(given, lit)
+	if err := f.privacy.override(given, lit); err != nil {
+		return err
+	}
+	f.clients = f.overridePopulation(given, lit)
+	return errors.Join(f.checkAudit(given), f.overrideBuckets(given, lit))
 }
 
 // overrideBuckets applies the flags about what is opened. Buckets that nothing opens
@@ -400,6 +424,9 @@ func (p progress) round(r sim.Round) {
 	if r.TestAccuracy != nil {
 		text += fmt.Sprintf(" accuracy %.4f", *r.TestAccuracy)
 	}
+	if r.EpsilonReleased != nil {
+		text += fmt.Sprintf(" epsilon %s", report.Epsilon(r.EpsilonReleased))
+	}
 	switch {
 	case p.bar == nil && r.Outcome == sim.Released:
 		fmt.Fprintf(p.w, "%s (of %d)\n", text, p.rounds)
@@ -420,7 +447,7 @@ func (p progress) finish() {
 // closingTable prints what came of the run.
 func closingTable(w io.Writer, res sim.Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "round\tinvited\tsurvivors\tbuckets\toutcome\taccuracy\tloss\tup/client\tdown/client")
+	fmt.Fprintln(t, "round\tinvited\tsurvivors\tbuckets\toutcome\taccuracy\tloss\tepsilon\tup/client\tdown/client")
 	for i, r := range res.Rounds {
 		if n := len(res.Rounds); n > 12 && i >= 3 && i < n-6 {
 			if i == 3 {
@@ -428,16 +455,17 @@ func closingTable(w io.Writer, res sim.Result) error {
 			}
 			continue
 		}
-		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Round, r.Invited, r.Survivors, report.Buckets(r), r.Outcome, number(r.TestAccuracy), number(r.TestLoss),
-			size(r.BytesUp), size(r.BytesDown))
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Round, r.Invited, r.Survivors, report.Buckets(r), r.Outcome, number(r.TestAccuracy), number(r.TestLoss),
+			report.Epsilon(r.EpsilonReleased), size(r.BytesUp), size(r.BytesDown))
 	}
 	fmt.Fprintln(t)
 	f := res.Final
 	fmt.Fprintf(t, "test accuracy\t%s\n", number(f.TestAccuracy))
 	fmt.Fprintf(t, "rounds\t%d completed, %d failed\n", f.RoundsCompleted, f.RoundsFailed)
 	fmt.Fprintf(t, "scheme\t%s (%s)\n", res.Config.Scheme, res.Config.Fidelity)
-	fmt.Fprintf(t, "privacy\t%s: exact sums were opened to the coordinator\n", res.Config.DPMode)
-	fmt.Fprintf(t, "model\t%s, %d parameters, %s\n", res.Config.Model, res.Config.Parameters, f.ModelDigest)
+	fmt.Fprintf(t, "privacy\t%s\n", res.Config.DPMode)
+	writeEpsilons(t, res)
+	fmt.Fprintf(t, "model\t%s, %d parameters, %s\n", res.Config.Model, res.Config.Parameters, cmp.Or(f.ModelDigest, "-"))
 	fmt.Fprintf(t, "time\t%.1f s\n", f.WallMS/1000)
 	return t.Flush()
 }

@@ -103,9 +103,13 @@ func (l Literal) hides(scheme secagg.ServerScheme) bool {
 }
 
 // calibrate returns the least noise multiplier, rounded up to four digits, at which all
-// rounds together keep the budget of those who see released models.
+// rounds together keep the budget of those who see released models; in mode local, where
+// a share is to suffice alone, against those who see rosters too.
 func (p *Plan) calibrate(at func(z float64) (Guarantee, secagg.Terms, error)) (float64, error) {
-	l := p.literal
+	l, who := p.literal, dp.ObserverReleases
+	if l.Privacy.Mode == string(secagg.PrivacyLocal) {
+		who = dp.ObserverCoordinator
+	}
 	var cause error
 	spends := func(z float64) float64 {
 		g, _, err := at(z)
@@ -113,7 +117,7 @@ func (p *Plan) calibrate(at func(z float64) (Guarantee, secagg.Terms, error)) (f
 			cause = err
 			return math.Inf(1)
 		}
-		e, _ := g.Enforced(dp.ObserverReleases, l.Rounds.Count)
+		e, _ := g.Enforced(who, l.Rounds.Count)
 		return e
 	}
 	hi := 1.0

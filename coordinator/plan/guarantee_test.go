@@ -468,3 +468,17 @@ func BenchmarkCheckWithCalibration(b *testing.B) {
 }
 
 var _ secagg.ServerScheme = oneshot.Scheme{}
+
+func TestLocalNoiseIsCalibratedForOneShareAlone(t *testing.T) {
+	l := noisy(withCoins, func(l *plan.Literal) {
+		l.Privacy.Mode, l.Privacy.NoiseMultiplier, l.Privacy.Epsilon, l.Privacy.TrustCoordinator = "local", 0, 8, false
+	})
+	p, err := checkPlan(l)
+	require.NoError(t, err)
+	alone, ok := p.Guarantee().Enforced(dp.ObserverCoordinator, p.Rounds())
+	require.True(t, ok)
+	require.LessOrEqual(t, alone, 8.0)
+	require.Greater(t, alone, 7.9)
+	together, _ := p.Guarantee().Enforced(dp.ObserverReleases, p.Rounds())
+	require.Less(t, together, 1.0, "where all shares hide one client, much less is learned")
+}

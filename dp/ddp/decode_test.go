@@ -263,26 +263,3 @@ func TestNoiseFromElsewhereIsAddedToTheIntegersInItsOwnUnits(t *testing.T) {
 	_, err = m.DecodeWith(bare, words, 1, r, func(_, _ []int64) (float64, error) { return 0, ErrNoise })
 	require.ErrorIs(t, err, ErrNoise)
 }
-
-// A sum of few clients with shares added is noised as one of many clients is.
-func TestSumsAreFilledUpToTheNoiseOfAsManyShares(t *testing.T) {
-	const padded, whole = 1 << 14, 12
-	p := Parameters{Dimension: padded, Clients: whole, Survivors: 4, ClipNorm: 1, Scale: 64, Sigma: 1, Noise: dp.DiscreteGaussian,
-		Extras: []Extra{BitExtra(3, 4)}}
-	m, err := p.Check()
-	require.NoError(t, err)
-	sums, bits := make([]int64, padded), make([]int64, 1)
-	require.NoError(t, m.AddShares(sums, bits, whole, coins(5)))
-	variance, squares := m.Shares().Variance(), 0.0
-	one, _ := variance.Float64()
-	for _, v := range sums {
-		squares += float64(v) * float64(v)
-	}
-	want := whole * one
-	require.InEpsilon(t, want, squares/padded, 5*math.Sqrt(2.0/padded))
-	require.NotZero(t, bits[0])
-	require.NoError(t, m.AddShares(sums, bits, 0, coins(6)), "nothing is missing")
-	require.ErrorIs(t, m.AddShares(sums, bits, -1, coins(6)), ErrArgument, "more took part than there is room for")
-	require.ErrorIs(t, m.AddShares(sums[1:], bits, 1, coins(6)), ErrArgument)
-	require.ErrorIs(t, m.AddShares(sums, nil, 1, coins(6)), ErrArgument)
-}

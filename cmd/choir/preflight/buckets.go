@@ -32,7 +32,8 @@ type Buckets struct {
 	Missing      int     `json:"missing"`
 	ShortMissing float64 `json:"expected_short_missing"`
 
-	clients int // in all of them
+	clients  int // in all of them
+	division secagg.Buckets
 }
 
 func bucketsOf(p plan.Plan) *Buckets {
@@ -41,7 +42,7 @@ func bucketsOf(p plan.Plan) *Buckets {
 		return nil
 	}
 	count := t.Buckets.Count(n)
-	b := &Buckets{Fallback: t.View == secagg.ViewSum, Count: count, Smallest: n / count, Largest: (n + count - 1) / count, Minimum: t.Buckets.Minimum, clients: n}
+	b := &Buckets{Fallback: t.View == secagg.ViewSum, Count: count, Smallest: n / count, Largest: (n + count - 1) / count, Minimum: t.Buckets.Minimum, clients: n, division: t.Buckets}
 	s := p.Literal().Scheme
 	f := share(n, s.Corrupt)
 	b.WorstBad, b.BadChance = min(f, count), 1-hypergeometric(n, f, b.Largest, 0)

@@ -19,6 +19,9 @@ type UnitCosts struct {
 	Sign         float64 `json:"sign_us"` // Ed25519
 	Verify       float64 `json:"verify_us"`
 	ShamirMicros float64 `json:"shamir_term_us"` // per share and coefficient, to split and to recover
+	// Under noise: to rotate a word, and to draw its noise.
+	RotateNanos float64 `json:"rotate_ns"`
+	NoiseNanos  float64 `json:"noise_ns"`
 	// Scheme oneshot.
 	EncryptNanos   float64 `json:"encrypt_ns"`    // per word: encrypt and digest
 	AddCipherNanos float64 `json:"add_cipher_ns"` // per word: digest, check and add
@@ -30,7 +33,7 @@ type UnitCosts struct {
 
 var unitCosts = UnitCosts{MaskNanos: 1.2, EncodeNanos: 3, PackNanos: 3.5, AddNanos: 3, DecodeNanos: 5,
 	KeyPair: 45, Encapsulate: 75, Decapsulate: 50, Sign: 25, Verify: 65, ShamirMicros: 0.05,
-	EncryptNanos: 20, AddCipherNanos: 3.6, DecryptNanos: 12, WriteLetter: 120, ReadLetter: 480, Verdict: 45}
+	RotateNanos: 3, NoiseNanos: 25, EncryptNanos: 20, AddCipherNanos: 3.6, DecryptNanos: 12, WriteLetter: 120, ReadLetter: 480, Verdict: 45}
 
 // Time is what an attempt takes on one core, training and network apart. It is an
 // estimate: counts of operations times UnitCosts.
@@ -60,9 +63,31 @@ func timeOf(f *Findings) Time {
 	return t.whole(f)
 }
 
+// addNoise counts rotations, and noise where it is drawn: by each client, under mode
+// central by the coordinator for each sum, and where sums are filled up by the coordinator
+// for as many shares as are missing in the smallest.
+func (t *Time) addNoise(f *Findings) {
+	if f.Privacy.Noise == nil {
+		return
+	}
+	words, sums, drawn := float64(f.Encoding.Words), float64(f.sums()), t.UnitCosts.RotateNanos
+	if f.Privacy.Mode != "central" {
+		t.ClientVectorMS += words * t.UnitCosts.NoiseNanos / 1e6
+		drawn += float64(max(0, f.Privacy.Noise.Filled-f.Rounds.Minimum)) * t.UnitCosts.NoiseNanos
+	} else {
+		drawn += t.UnitCosts.NoiseNanos
+	}
+	t.ClientVectorMS += words * t.UnitCosts.RotateNanos / 1e6
+	t.OpenMS += sums * words * drawn / 1e6
+	if t.OpenDropoutsMS != nil {
+		*t.OpenDropoutsMS += sums * words * drawn / 1e6
+	}
+}
+
 // whole adds up an attempt. Each client verifies that everybody in the roster was
 // enrolled, unless a committee does.
 func (t Time) whole(f *Findings) Time {
+	t.addNoise(f)
 	if f.Oneshot == nil {
 		t.ClientKeysMS += float64(f.Rounds.Invited) * t.UnitCosts.Verify / 1e3
 	}

@@ -139,6 +139,9 @@ func (f *Findings) attemptFails(dropout float64) float64 {
 	if f.Rounds.CloseAt > 0 && f.Rounds.CloseAt < f.needed() {
 		return 1 // whoever is left out once uploads close counts as a drop-out
 	}
+	if f.coins() != nil {
+		return f.drawnFails(dropout)
+	}
 	if f.sums() > 1 {
 		return f.bucketsFail(dropout)
 	}
@@ -151,6 +154,39 @@ func (f *Findings) attemptFails(dropout float64) float64 {
 		return max(lost, few) // both say that too few of the same clients are left
 	}
 	return min(1, lost+few)
+}
+
+// drawnFails is attemptFails where coins draw the cohort: too few clients are drawn and
+// stay, or the scheme fails in a cohort of the expected size. Exact under schemes plain and
+// oneshot where one sum is opened; else what buckets lose in that cohort is added.
+func (f *Findings) drawnFails(dropout float64) float64 {
+	s := f.coins()
+	few := below(*s.Population, f.Rounds.Minimum, 1-*s.Rate*(1-dropout))
+	if f.Graph == nil && f.sums() == 1 {
+		return few
+	}
+	expected := *f
+	expected.Rounds.Invited, expected.Privacy.Noise = f.Rounds.Cohort, nil
+	if g := f.Graph; g != nil {
+		size := f.Rounds.Cohort
+		if f.sums() > 1 {
+			size = f.Buckets.Largest
+		}
+		found, err := g.params.Find(size)
+		if err != nil { // such a cohort is refused by every party
+			return 1
+		}
+		graph := *g
+		graph.found, graph.Complete = found, found.Complete
+		expected.Graph = &graph
+	}
+	if b := f.Buckets; b != nil {
+		buckets := *b
+		buckets.clients = f.Rounds.Cohort
+		buckets.Count = buckets.division.Count(f.Rounds.Cohort)
+		expected.Buckets = &buckets
+	}
+	return min(1, few+expected.attemptFails(dropout))
 }
 
 // bucketsFail is attemptFails where each bucket is opened alone: a bucket that too few

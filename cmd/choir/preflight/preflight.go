@@ -69,14 +69,6 @@ type Rounds struct {
 	CloseAt  int  `json:"close_at"`     // 0: they do not
 }
 
-// Privacy is what is stated for the two observers. Null: nothing is.
-type Privacy struct {
-	Mode               string   `json:"mode"`
-	EpsilonReleased    *float64 `json:"epsilon_released"`
-	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
-	Delta              *float64 `json:"delta"`
-}
-
 // Encoding is how floats become integers; see package field.
 type Encoding struct {
 	ClipNorm float64 `json:"clip_norm"`
@@ -95,6 +87,8 @@ type Encoding struct {
 	Clamps bool `json:"clamps"`
 	// RoundingNorm bounds the root mean square norm of one client's rounding error.
 	RoundingNorm float64 `json:"rounding_norm"`
+	// NoiseTail is the largest share of the noise that a client adds to a coordinate.
+	NoiseTail int64 `json:"noise_tail"`
 	// CorruptNorm is the largest norm of a sum that passes decoding: as far as one
 	// corrupt client can push it.
 	CorruptNorm float64 `json:"corrupt_norm"`
@@ -116,8 +110,12 @@ func findings(p plan.Plan) (*Findings, error) {
 		Job: p.Job(), Digest: p.Digest().String(), Scheme: p.Scheme().Name(), Parameters: p.Terms().Tensors.Total(), Optimizer: l.Optimizer.Name,
 		Rounds: Rounds{Count: p.Rounds(), Attempts: p.Attempts(), Invited: p.Invited(), Cohort: p.CohortSize(), Minimum: p.Minimum(),
 			Early: p.CloseAt() > 0, CloseAt: p.CloseAt()},
-		Privacy: Privacy{Mode: l.Privacy.Mode}, Encoding: encodingOf(p), View: p.Terms().View.String(), Buckets: bucketsOf(p), Warnings: []string{},
+		Encoding: encodingOf(p), View: p.Terms().View.String(), Buckets: bucketsOf(p), Warnings: []string{},
 		corrupt: share(p.Invited(), l.Scheme.Corrupt),
+	}
+	var err error
+	if f.Privacy, err = privacyOf(p); err != nil {
+		return nil, err
 	}
 	switch f.Scheme {
 	case plain.Name:
@@ -155,7 +153,7 @@ func encodingOf(p plan.Plan) Encoding {
 	return Encoding{
 		ClipNorm: s.ClipNorm, Scale: s.Scale, Step: 1 / s.Scale, Bits: s.Bits, Range: s.Range, WordBits: s.WordBits,
 		Words: layout.Len(), Extras: layout.Len() - layout.Main(), MaxClients: 1 << (s.WordBits - s.Bits),
-		BudgetUsed: float64(s.Clients) * math.Pow(2, float64(s.Bits-s.WordBits)), Clamps: s.Scale*s.ClipNorm > float64(s.Range),
-		RoundingNorm: root / 2 / s.Scale, CorruptNorm: float64(s.Clients) * float64(s.Range) * root / s.Scale,
+		BudgetUsed: float64(s.Clients) * math.Pow(2, float64(s.Bits-s.WordBits)), Clamps: s.Scale*s.ClipNorm > float64(s.Range), NoiseTail: s.NoiseTail,
+		RoundingNorm: root / 2 / s.Scale, CorruptNorm: float64(s.Clients) * float64(s.Range+s.NoiseTail) * root / s.Scale,
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 // literal is a plan of n clients for a model of 1000 parameters.
 func literal(scheme string, n int, corrupt, dropout float64) plan.Literal {
-	l := plan.Demonstration()
+	l := plan.DemonstrationWithoutNoise()
 	l.Scheme = plan.Scheme{Name: scheme, Corrupt: corrupt, Dropout: dropout}
 	if scheme == oneshot.Name {
 		l.Scheme.Committee, _ = assumed() // it never fails

@@ -20,9 +20,9 @@ func (f *Findings) WriteProse(w io.Writer, p plan.Plan) error {
 		"least %d of them%s. A round that fails is begun anew with new keys, %d times in all.",
 		f.Job, f.Parameters, architecture(l), r.Count, r.Invited, chosen(f, l), r.Minimum, division(f), r.Attempts)
 	paragraph("A client trains for %s on its own data in batches of %d at learning rate %g. Its update is the difference between its model and the one it "+
-		"received, clipped to an L2 norm of %g, scaled by %.6g, and rounded at random to integers of %d bits, which travel as words of %d bits. A sum of %d such "+
-		"integers cannot wrap; up to %d would fit.", plural(l.Training.Epochs, "epoch"), l.Training.BatchSize, l.Training.LearningRate, e.ClipNorm, e.Scale, e.Bits, e.WordBits,
-		r.Invited, e.MaxClients)
+		"received, clipped to an L2 norm of %g%s, scaled by %.6g, and rounded at random to integers%s of %d bits, which travel as words of %d bits. A sum of %d such "+
+		"integers cannot wrap; up to %d would fit.", plural(l.Training.Epochs, "epoch"), l.Training.BatchSize, l.Training.LearningRate, e.ClipNorm, f.rotated(), e.Scale, f.noised(),
+		e.Bits, e.WordBits, r.Invited, e.MaxClients)
 	paragraph("%s The server divides the sum by %s and applies it with %s.", protection(f), denominator(l), l.Optimizer.Name)
 	paragraph("What the coordinator sees. %s", f.Sees())
 	paragraph("What others see. %s", others(f))
@@ -35,8 +35,11 @@ func (f *Findings) WriteProse(w io.Writer, p plan.Plan) error {
 	if a := f.Advice; a != nil {
 		paragraph("Which scheme suits. %s: %s", a.Scheme, a.Reason)
 	}
-	paragraph("What is not promised. No epsilon is stated, for those who see the released models or for those who see a roster: mode %s adds no noise. Clipping "+
-		"binds honest clients only; a corrupt one can push a sum to a norm of %.3g. Who takes part, when, and how much is sent are not hidden.", f.Privacy.Mode, e.CorruptNorm)
+	if f.Privacy.Noise != nil {
+		paragraph("What is promised. %s", f.promised())
+	}
+	paragraph("What is not promised. %s Clipping "+
+		"binds honest clients only; a corrupt one can push a sum to a norm of %.3g. Who takes part, when, and how much is sent are not hidden.", f.notPromised(), e.CorruptNorm)
 	_, err := io.WriteString(w, strings.TrimSuffix(b.String(), "\n"))
 	return err
 }
@@ -49,6 +52,9 @@ func architecture(l plan.Literal) string {
 }
 
 func chosen(f *Findings, l plan.Literal) string {
+	if c := f.coins(); c != nil {
+		return fmt.Sprintf(" at most: each of %d by a secret coin at rate %.4g, %d in expectation", *c.Population, *c.Rate, l.Cohort.Size)
+	}
 	how := ", drawn at random from all that are enrolled"
 	if l.Cohort.Selection == string(plan.SelectCheckIn) {
 		how = ", the first to check in"

@@ -20,7 +20,7 @@ func (f *Findings) WriteText(w io.Writer) error {
 	row("scheme", "%s", f.Scheme)
 	row("model", "%d parameters", f.Parameters)
 	row("rounds", "%d, each in at most %d attempts", f.Rounds.Count, f.Rounds.Attempts)
-	row("cohort", "%d invited, %d wanted, %d at least%s", f.Rounds.Invited, f.Rounds.Cohort, f.Rounds.Minimum, closing(f))
+	row("cohort", "%s, %d at least%s", f.invited(), f.Rounds.Minimum, closing(f))
 	row("opened", "%s", openedSums(f))
 
 	e := f.Encoding
@@ -48,7 +48,7 @@ func (f *Findings) WriteText(w io.Writer) error {
 		f.Buckets.write(section, row, f)
 	}
 
-	section("failure, for independent drop-outs in a full cohort" + f.allThere())
+	section("failure, for independent drop-outs in " + f.typical() + f.allThere())
 	for _, x := range f.Failure {
 		row(fmt.Sprintf("rate %g", x.Dropout), "an attempt fails with probability %.2g, a round with %.2g", x.Attempt, x.Round)
 	}
@@ -56,13 +56,43 @@ func (f *Findings) WriteText(w io.Writer) error {
 	f.writeBytes(t)
 	f.writeCosts(section, row)
 
-	section("epsilon")
-	row("who sees released models", "none stated")
-	row("who sees a roster", "none stated")
+	f.writePrivacy(section, row)
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return f.writeKnowledge(w)
+}
+
+// invited says who is asked to come.
+func (f *Findings) invited() string {
+	if r := f.coins(); r != nil {
+		return fmt.Sprintf("%d in expectation, each of %d by a coin, never more than %d", f.Rounds.Cohort, *r.Population, f.Rounds.Invited)
+	}
+	return fmt.Sprintf("%d invited, %d wanted", f.Rounds.Invited, f.Rounds.Cohort)
+}
+
+// coins is how cohorts are drawn, if by coins of their own.
+func (f *Findings) coins() *Sampling {
+	if n := f.Privacy.Noise; n != nil && n.Sampling.Rate != nil {
+		return &n.Sampling
+	}
+	return nil
+}
+
+// typical names the cohort that probabilities of failure are about.
+func (f *Findings) typical() string {
+	if f.coins() != nil {
+		return "a cohort as coins draw it"
+	}
+	return "a full cohort"
+}
+
+// largest says that costs are those of the largest cohort that coins draw.
+func (f *Findings) largest() string {
+	if f.coins() != nil {
+		return fmt.Sprintf(", in the largest cohort (%d)", f.Rounds.Invited)
+	}
+	return ""
 }
 
 // perBucket says that a section is about one bucket.
@@ -95,14 +125,14 @@ func (g *Graph) tried() string {
 }
 
 func (f *Findings) writeBytes(w io.Writer) {
-	fmt.Fprintf(w, "\nbytes per client and attempt, before TLS and gRPC\n  phase\tup\tdown\n")
+	fmt.Fprintf(w, "\nbytes per client and attempt%s, before TLS and gRPC\n  phase\tup\tdown\n", f.largest())
 	for _, p := range f.Bytes.Phases {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Name, Size(p.Up), Size(p.Down))
 	}
 	fmt.Fprintf(w, "  total\t%s\t%s\n", Size(f.Bytes.Up), Size(f.Bytes.Down))
 	fmt.Fprintf(w, "  upload alone\t%s\t%.3f bytes per parameter\n", Size(f.Bytes.Upload), f.Bytes.PerCoordinate)
 	if o := f.Oneshot; o != nil {
-		fmt.Fprintf(w, "\nbytes per committee member and attempt, before TLS and gRPC\n  phase\tup\tdown\n")
+		fmt.Fprintf(w, "\nbytes per committee member and attempt%s, before TLS and gRPC\n  phase\tup\tdown\n", f.largest())
 		for _, p := range o.Member.Phases {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Name, Size(p.Up), Size(p.Down))
 		}
@@ -112,7 +142,7 @@ func (f *Findings) writeBytes(w io.Writer) {
 
 func (f *Findings) writeCosts(section func(string), row func(string, string, ...any)) {
 	t, m := f.Time, f.Memory
-	section("time on one core of a small server, without training and network: an estimate")
+	section("time on one core of a small server, without training and network: an estimate" + f.largest())
 	row("client", "%s for roster, keys and shares, %s for the vector", millis(t.ClientKeysMS), millis(t.ClientVectorMS))
 	open := millis(t.OpenMS)
 	switch {
@@ -136,7 +166,10 @@ func (f *Findings) writeCosts(section func(string), row func(string, string, ...
 	default:
 		row("", "pack %g, add %g ns a word", u.PackNanos, u.AddNanos)
 	}
-	section("the coordinator's memory in an attempt")
+	if f.Privacy.Noise != nil {
+		row("", "rotate %g, draw noise %g ns a word", u.RotateNanos, u.NoiseNanos)
+	}
+	section("the coordinator's memory in an attempt" + f.largest())
 	row("vectors", "%s, however many clients there are", Size(m.Vectors))
 	row("messages", "%s", Size(m.Messages))
 	row("spool on disk", "%s at most", Size(m.SpoolDisk))

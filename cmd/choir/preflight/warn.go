@@ -13,29 +13,39 @@ const failing = 0.01
 func (f *Findings) warn(l plan.Literal) {
 	say := func(format string, args ...any) { f.Warnings = append(f.Warnings, fmt.Sprintf(format, args...)) }
 	if f.Graph == nil && f.Oneshot == nil {
-		say("scheme.name plain: the coordinator sees every single update")
+		say("scheme.name plain: the coordinator sees every single update%s", f.withNoise())
 	} else if f.corrupt == 0 {
 		say("scheme.corrupt is 0: a single client that colludes with the coordinator voids every promise")
 	}
 	if f.Oneshot != nil && f.Buckets == nil && f.corrupt > 0 {
-		say("aggregation.view sum without fallback: one corrupt client that encrypts what is no vector spoils the sum, in every attempt, and is not named; " +
-			"set aggregation.fallback: bucket_means with aggregation.buckets")
+		remedy := "set aggregation.fallback: bucket_means with aggregation.buckets"
+		if f.coins() != nil {
+			remedy = "under selection poisson there are no buckets to fall back on"
+		}
+		say("aggregation.view sum without fallback: one corrupt client that encrypts what is no vector spoils the sum, in every attempt, and is not named; %s", remedy)
 	}
 	f.warnBuckets(say)
 	if l.Privacy.Mode == "none" {
 		say("privacy.mode none: sums are opened exactly and no epsilon is stated")
 	}
-	if n := f.opens(); n < leastByDefault {
+	f.warnPrivacy(say)
+	if n := f.opens(); n < leastByDefault && f.exact() {
 		say("%s %d: an exact sum of so few clients says much about each; devices that keep the SDK's default limit (16) refuse the plan", f.smallestKey(), n)
 	}
 	if fail := f.Failure[0]; fail.Round > failing {
 		say("scheme.dropout %g: if clients vanish at that rate independently, a round fails with probability %.2g; invite more or lower cohort.minimum", fail.Dropout, fail.Round)
 	}
-	if f.Encoding.Clamps {
+	if f.Encoding.Clamps && f.Privacy.Noise != nil {
+		say("encoding.range %d: rotated coordinates beyond %g are cut; that costs accuracy, never privacy", f.Encoding.Range, float64(f.Encoding.Range)/f.Encoding.Scale)
+	} else if f.Encoding.Clamps {
 		say("encoding.scale: single coordinates are cut at %g although their update is within the clip norm", float64(f.Encoding.Range)/f.Encoding.Scale)
 	}
 	if f.Encoding.RoundingNorm > f.Encoding.ClipNorm {
-		say("encoding.bits %d: rounding errs by a norm of up to %.3g in each update, more than the clip norm %g", f.Encoding.Bits, f.Encoding.RoundingNorm, f.Encoding.ClipNorm)
+		key := fmt.Sprintf("encoding.bits %d", f.Encoding.Bits)
+		if f.Privacy.Noise != nil {
+			key = fmt.Sprintf("encoding.scale %g", f.Encoding.Scale)
+		}
+		say("%s: rounding errs by a norm of up to %.3g in each update, more than the clip norm %g", key, f.Encoding.RoundingNorm, f.Encoding.ClipNorm)
 	}
 	say("aggregation.rule mean: clipping does not bind a corrupt client; one can push a sum to a norm of %.3g, where honest updates have at most %g each",
 		f.Encoding.CorruptNorm, f.Encoding.ClipNorm)

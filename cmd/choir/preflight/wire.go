@@ -108,6 +108,9 @@ func (f frame) task() int {
 	if t.Terms.Committee.Len() > 0 {
 		t.Authority = secagg.Hash("authority")
 	}
+	if f.p.Guarantee().Stated() {
+		t.ClipNorm, t.Ledger = t.Terms.Encoding.ClipNorm, secagg.LedgerHead{Count: uint64(2 * f.p.Rounds() * f.p.Attempts()), Digest: secagg.Hash("ledger")}
+	}
 	return len(t.Encode())
 }
 
@@ -123,7 +126,7 @@ func (b *Bytes) upload(p plan.Plan, words int) int {
 }
 
 func (b *Bytes) uploadOf(p plan.Plan, size int) int {
-	b.Upload, b.PerCoordinate = int64(size), float64(size)/float64(p.Quantizer().Layout().Main())
+	b.Upload, b.PerCoordinate = int64(size), float64(size)/float64(p.Terms().Tensors.Total())
 	return size
 }
 
