@@ -6,10 +6,10 @@ SDK_EXAMPLE   ?= ./client/example
 SDK_MAX_BYTES ?= 16777216
 
 # Seconds of new fuzzing in all, divided over all targets.
-FUZZ_SECONDS  ?= 120
+FUZZ_SECONDS  ?= 60
 
 # Simulator seeds; each draws scheme, cohort and faults.
-SEEDS         ?= 50
+SEEDS         ?= 30
 
 # The steps of `make check`, cheap ones first. `test` is the README's test command.
 STEPS := fmt tidy vet test layers generated breaking lint wasm arm sdksize trainer vuln seeds mutants race fuzz
@@ -76,11 +76,13 @@ mutants:
 	go run ./internal/mutants
 
 # Tests that start processes start plain binaries: the detector would see nothing of
-# them. Noise and accountants have no goroutines. Schemes are machines that one goroutine
-# drives; of theirs only what adds and opens sums is used by several.
+# them. Noise, accountants, plans and audits have no goroutines. Schemes are machines that
+# one goroutine drives; of theirs only what adds and opens sums is used by several. The
+# simulator's goroutines are those of its workers, whatever it simulates.
 race:
-	go test -race -timeout=20m $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)|/dp(/|$$)')
+	go test -race -timeout=20m $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)|/dp(/|$$)|/coordinator/plan$$|/sim(/audit)?$$|/cmd/choir/(bench|preflight)$$')
 	go test -race -run 'Parallel|Accumul|Snapshot|Pieces|Workers' ./secagg/oneshot/... ./secagg/pairwise/...
+	go test -race -run 'Learns|Soak|Crash|Modes|Repeat|Workers' ./sim
 
 fuzz:
 	@.ci/fuzz $(FUZZ_SECONDS)

@@ -16,11 +16,21 @@ import (
 
 func TestLimitsOnNoiseAllowWhatTheySayAndNothingElse(t *testing.T) {
 	none := testPlan(t, 3, 2, 1).Terms()
-	central := noisyTerms(t, secagg.PrivacyCentral, nil) // noise multiplier 0.5, all with trust_coordinator
-	trusting := noisyTerms(t, secagg.PrivacyDistributed, nil)
+	central := noisyTerms(t, secagg.PrivacyCentral, nil) // noise of 0.5 clip norms, all with trust_coordinator
+	trusting := noisyTerms(t, secagg.PrivacyDistributed, func(l *plan.Literal) { l.Cohort.Minimum = 3 })
 	distributed, local := trusting, noisyTerms(t, secagg.PrivacyLocal, nil)
 	distributed.TrustCoordinator = false
 	clip10 := noisyTerms(t, secagg.PrivacyDistributed, func(l *plan.Literal) { l.Encoding.ClipNorm = 10 })
+	// On a grid of 16 steps in a clip norm, 4096 coordinates change by more than it.
+	coarse := noisyTerms(t, secagg.PrivacyDistributed, func(l *plan.Literal) { l.Encoding.Scale = 16 })
+	require.Equal(t, 0.5, coarse.Noise.Sigma)
+	replaced := noisyTerms(t, secagg.PrivacyDistributed, func(l *plan.Literal) { l.Privacy.Relation = "replace-one" })
+	multiplier := func(terms secagg.Terms) float64 {
+		m, err := terms.Mechanism()
+		require.NoError(t, err)
+		return m.Multiplier(terms.Noise.Relation)
+	}
+	require.InEpsilon(t, 0.5, multiplier(distributed), 0.01, "less what rounding costs")
 	for name, row := range map[string]struct {
 		terms   secagg.Terms
 		limits  client.Limits
@@ -33,10 +43,12 @@ func TestLimitsOnNoiseAllowWhatTheySayAndNothingElse(t *testing.T) {
 		"distributed, trusting, trusted":     {trusting, client.Limits{TrustCoordinator: true}, ""},
 		"distributed":                        {distributed, client.Limits{}, ""},
 		"local, whatever the plan trusts":    {local, client.Limits{}, ""},
-		"just the noise":                     {distributed, client.Limits{NoiseMultiplier: 0.5}, ""},
-		"too little noise":                   {distributed, client.Limits{NoiseMultiplier: 0.5000001}, "noise multiplier 0.5"},
-		"the noise is relative to the clip":  {clip10, client.Limits{NoiseMultiplier: 0.5, TrustCoordinator: true}, ""},
-		"too little under another clip norm": {clip10, client.Limits{NoiseMultiplier: 0.51, TrustCoordinator: true}, "noise multiplier 0.5"},
+		"just the noise":                     {distributed, client.Limits{NoiseMultiplier: multiplier(distributed)}, ""},
+		"too little noise":                   {distributed, client.Limits{NoiseMultiplier: multiplier(distributed) + 1e-7}, "noise multiplier 0.49"},
+		"the noise is relative to the clip":  {clip10, client.Limits{NoiseMultiplier: 0.49, TrustCoordinator: true}, ""},
+		"too little under another clip norm": {clip10, client.Limits{NoiseMultiplier: 0.5, TrustCoordinator: true}, "noise multiplier 0.49"},
+		"a grid too coarse for the noise":    {coarse, client.Limits{NoiseMultiplier: 0.3, TrustCoordinator: true}, "noise multiplier 0.2"},
+		"half as much where one is replaced": {replaced, client.Limits{NoiseMultiplier: 0.26, TrustCoordinator: true}, "noise multiplier 0.2"},
 		"no noise where some is due":         {none, client.Limits{NoiseMultiplier: 1e-9, TrustCoordinator: true}, "noise multiplier 0"},
 		"enough shares":                      {distributed, client.Limits{MinShares: 2}, ""},
 		"too few shares":                     {distributed, client.Limits{MinShares: 3}, "as few as 2 honest"},

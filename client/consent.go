@@ -96,8 +96,8 @@ func (l Limits) Allow(task secagg.Task) error {
 		return ErrConsent.At("model of %d bytes, at most %d allowed", file, size)
 	case exact(t) && !l.TrustCoordinator:
 		return ErrConsent.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
-	case !(t.Noise.Sigma >= float64(l.NoiseMultiplier*t.Encoding.ClipNorm)):
-		return ErrConsent.At("noise multiplier %.4g, at least %g allowed", t.Noise.Sigma/t.Encoding.ClipNorm, l.NoiseMultiplier)
+	case l.NoiseMultiplier > 0 && !(multiplier(t) >= l.NoiseMultiplier):
+		return ErrConsent.At("noise multiplier %.4g, at least %g allowed", multiplier(t), l.NoiseMultiplier)
 	case t.Privacy == secagg.PrivacyDistributed && t.Noise.Shares() < l.MinShares:
 		return ErrConsent.At("noise shared by as few as %d honest clients, at least %d allowed", t.Noise.Shares(), l.MinShares)
 	}
@@ -145,4 +145,15 @@ func (l Limits) check() error {
 		return ErrOptions.At("limits: lifetime delta %v is not in (0,1)", l.LifetimeDelta)
 	}
 	return nil
+}
+
+// multiplier is the standard deviation of the promised noise over what one client can
+// change of a sum, on the grid of the encoding and under the terms' relation; 0 without
+// noise.
+func multiplier(t secagg.Terms) float64 {
+	m, err := t.Mechanism()
+	if err != nil {
+		return 0
+	}
+	return m.Multiplier(t.Noise.Relation)
 }

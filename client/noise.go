@@ -113,7 +113,7 @@ func (p *Participant) enoughShares() error {
 	if !ok {
 		return ErrShares.At("scheme %s does not say how many", p.scheme.Name())
 	}
-	honest, err := s.HonestInSum(p.session)
+	honest, err := s.HonestInSum(p.session, t.Noise.Releases, t.Noise.Delta)
 	if err != nil {
 		return err
 	}

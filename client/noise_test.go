@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/choir-fl/choir/dp/ddp"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/plain"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -52,10 +54,19 @@ func adaptive(l *plan.Literal) {
 
 func skellam(l *plan.Literal) { l.Privacy.Mechanism = "skellam" }
 
-// counting is phased, and says of how many clients but one of a roster are honest.
+// counting is phased, and says that all clients but one of a roster are honest.
 type counting struct{ phased }
 
-func (counting) HonestInSum(s secagg.Session) (int, error) { return s.Roster.Len() - 1, nil }
+func (counting) HonestInSum(s secagg.Session, _ int, _ float64) (int, error) {
+	return s.Roster.Len() - 1, nil
+}
+
+// dealt is phased, and counts honest clients as oneshot does.
+type dealt struct{ phased }
+
+func (dealt) HonestInSum(s secagg.Session, releases int, delta float64) (int, error) {
+	return oneshot.Scheme{}.HonestInSum(s, releases, delta)
+}
 
 // contribute takes one participant of a script through its ciphertext, which under
 // scheme phased is its vector, and returns that. The update is the model with values
@@ -87,8 +98,13 @@ func contribute(t testing.TB, s *script, p *client.Participant, values []float32
 // participant is one of a script's task, with coins of its own.
 func participant(t testing.TB, s *script, name string) *client.Participant {
 	t.Helper()
+	return participantUnder(t, s, name, counting{})
+}
+
+func participantUnder(t testing.TB, s *script, name string, scheme secagg.ClientScheme) *client.Participant {
+	t.Helper()
 	policy := policyOf(name)
-	policy.Schemes = []secagg.ClientScheme{counting{}}
+	policy.Schemes = []secagg.ClientScheme{scheme}
 	coins := secagg.Hash("coins", []byte(name))
 	p, err := client.Accept(policy, *s.offers[0].Task, bytes.NewReader(coins[:]))
 	require.NoError(t, err)
@@ -160,7 +176,7 @@ func moments(got []float64, want float64) (mean, square float64) {
 	return mean, square
 }
 
-// The noise of three shares, of which the terms reckon with two, or what the mode says:
+// The noise of three shares, of which the terms reckon with one, or what the mode says:
 // each exactly once.
 func TestASumUnderNoiseDecodesToTheClippedUpdatesAndTheNoiseOnce(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -168,8 +184,8 @@ func TestASumUnderNoiseDecodesToTheClippedUpdatesAndTheNoiseOnce(t *testing.T) {
 		change   func(*plan.Literal)
 		variance float64 // in units of the promised one
 	}{
-		"distributed": {secagg.PrivacyDistributed, nil, 1.5},
-		"skellam":     {secagg.PrivacyDistributed, skellam, 1.5},
+		"distributed": {secagg.PrivacyDistributed, nil, 3},
+		"skellam":     {secagg.PrivacyDistributed, skellam, 3},
 		"local":       {secagg.PrivacyLocal, nil, 3},
 		"central":     {secagg.PrivacyCentral, nil, 1},
 	} {
@@ -203,10 +219,10 @@ func TestIntegersAreTheSameForEveryAdaptedClipNorm(t *testing.T) {
 				want = 0
 			}
 			mean, square := moments(got, 3*want/64) // in units of the terms' clip norm
-			variance := 1.5 * task.Terms.Noise.Sigma * task.Terms.Noise.Sigma
+			variance := 3 * task.Terms.Noise.Sigma * task.Terms.Noise.Sigma
 			require.InDelta(t, 0, mean, 5*math.Sqrt(variance/4096))
 			require.InEpsilon(t, variance, square, 5*math.Sqrt(2.0/4096))
-			sigma := m.Parameters().Extras[0].Sigma * math.Sqrt(1.5)
+			sigma := m.Parameters().Extras[0].Sigma * math.Sqrt(3)
 			require.InDelta(t, 3*bit*largest, float64(extras[0]), 5*sigma)
 			require.InEpsilon(t, 2*largest, m.Parameters().Extras[0].Sigma, 0.01, "the noise of the bit is two bits")
 		}
@@ -285,26 +301,70 @@ func TestSealWithoutTheModelsNoiseIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrTooLate, "the client left")
 }
 
-// A coordinator that admits fewer clients than the promise needs would open sums with
-// less noise than it says.
+// A coordinator that counts on more honest clients than there are in a session would open
+// sums with less noise than it says.
 func TestFewerHonestClientsThanPromisedAreRefused(t *testing.T) {
-	terms := noisyTerms(t, secagg.PrivacyDistributed, nil)
+	terms := noisyTerms(t, secagg.PrivacyDistributed, func(l *plan.Literal) { l.Cohort.Minimum = 3 })
 	terms.TrustCoordinator = false
-	require.Equal(t, 2, terms.Noise.Shares())
+	require.Equal(t, 2, terms.Noise.Shares(), "a client knows its own share")
 	s := scriptOf(t, terms, whole...)
 	_, err := participant(t, s, "c0").Envelope(s.envelope(s.id(), 1))
 	require.NoError(t, err, "two of three are honest")
 
-	s.roster, err = secagg.NewRoster([]secagg.Identity{identityOf("c0"), identityOf("c1")})
-	require.NoError(t, err)
-	_, err = participant(t, s, "c0").Envelope(s.envelope(s.id(), 1))
-	require.ErrorIs(t, err, client.ErrShares, "one of two is")
+	_, err = participant(t, scriptOf(t, relying(t, terms, 0), whole...), "c0").Envelope(s.envelope(s.id(), 1))
+	require.ErrorIs(t, err, client.ErrShares, "three of three are not")
 
-	s = scriptOf(t, terms, whole...)
 	p, err := client.Accept(policyOf("c0"), *s.offers[0].Task, endlessCoins())
 	require.NoError(t, err)
 	_, err = p.Envelope(s.envelope(s.id(), 1))
 	require.ErrorIs(t, err, client.ErrShares, "a scheme that does not say how many")
+}
+
+// relying is terms that reckon with so many corrupt clients, and are sound otherwise.
+func relying(t testing.TB, terms secagg.Terms, corrupt int) secagg.Terms {
+	t.Helper()
+	terms.Noise.Corrupt = corrupt
+	terms.Encoding = field.Spec{Clients: terms.Encoding.Clients, ClipNorm: terms.Encoding.ClipNorm}
+	m, err := terms.Mechanism()
+	require.NoError(t, err)
+	terms.Encoding = m.Quantizer().Spec()
+	require.NoError(t, terms.Check())
+	return terms
+}
+
+// The coordinator writes the terms. If it says that nobody in a bucket is corrupt, shares
+// become narrower than the law of the session's own partition allows.
+func TestBucketsInWhichFewerAreCorruptThanTheDrawSaysAreRefused(t *testing.T) {
+	const clients = 48
+	l := testLiteral(clients, 40, 10)
+	l.Rounds.Attempts = 3
+	l.Scheme = plan.Scheme{Name: oneshot.Name, Corrupt: 0.05, Committee: plan.CommitteeOf(panel(t, "panel"))}
+	l.Encoding, l.Evaluation, l.Aggregation.Denominator = plan.Encoding{ClipNorm: 1}, plan.Evaluation{}, "fixed"
+	l.Aggregation.View, l.Aggregation.Buckets = "bucket_means", plan.Buckets{Size: 16, Minimum: 12}
+	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 0.5, Delta: 1e-5, Epsilon: 1e4}
+	p, err := l.Check(oneshot.Scheme{})
+	require.NoError(t, err)
+	terms := p.Terms()
+	terms.Committee = secagg.Committee{} // the script has none
+	require.Equal(t, 3, terms.Noise.Corrupt, "all corrupt clients of a cohort may be in one bucket")
+	for n, known := range map[int]int{40: 2, clients: 3} { // 5 % of a roster, any of whom may meet
+		members := make([]secagg.Identity, n)
+		for i := range members {
+			members[i] = identityOf(fmt.Sprintf("c%d", i))
+		}
+		roster, err := secagg.NewRoster(members)
+		require.NoError(t, err)
+		for corrupt := range 4 {
+			s := scriptOf(t, relying(t, terms, corrupt), whole...)
+			s.roster = roster
+			_, err := participantUnder(t, s, "c0", dealt{}).Envelope(s.envelope(s.id(), 1))
+			if corrupt < known {
+				require.ErrorIs(t, err, client.ErrShares, "%d of %d", corrupt, n)
+				continue
+			}
+			require.NoError(t, err, "%d of %d", corrupt, n)
+		}
+	}
 }
 
 func endlessCoins() io.Reader { return &endless{} }

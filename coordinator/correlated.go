@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/choir-fl/choir/dp/mf"
-	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -53,7 +52,7 @@ func (c *correlated) erase() {
 // forgetNoise replaces the seed that the coordinator's own noise followed from, once no
 // release needs it any more: whoever reads the head afterwards cannot take the noise off.
 func (e *Engine) forgetNoise(h *head) error {
-	if e.cfg.Plan.Terms().Privacy != secagg.PrivacyCentral || h.status != Finished && h.status != BudgetExhausted {
+	if !e.cfg.Plan.Guarantee().Stated() || h.status != Finished && h.status != BudgetExhausted {
 		return nil
 	}
 	e.correlated.erase()

@@ -113,19 +113,22 @@ func (d *decoder) read(values []float64, sum *secagg.Sum) ([]float64, error) {
 	}
 	extras := make([]float64, len(sums))
 	for i, x := range sums {
-		extras[i] = float64(x) / float64(d.mechanism.Parameters().Extras[i].Largest)
+		// About the centre of a client's interval: a client that is not in the sum counts as
+		// the centre, which is what sensitivity and sampling are reckoned from.
+		most := float64(d.mechanism.Parameters().Extras[i].Largest)
+		extras[i] = float64(x)/most - float64(len(sum.Members))/2
 	}
 	return extras, nil
 }
 
-// nextClipNorm adapts the clip norm to the noised number of clients that were not
-// clipped, over the number that was expected.
-func (e *Engine) nextClipNorm(clipNorm, unclipped float64) (float64, error) {
+// nextClipNorm adapts the clip norm to the share of clients that were not clipped: half,
+// and how many more than half of them there are, noised, over the number that was expected.
+func (e *Engine) nextClipNorm(clipNorm, centred float64) (float64, error) {
 	rule, ok := e.cfg.Plan.ClipRule()
 	if !ok {
 		return clipNorm, nil
 	}
-	return rule.Next(clipNorm, unclipped/float64(e.cfg.Plan.CohortSize()))
+	return rule.Next(clipNorm, 0.5+centred/float64(e.cfg.Plan.CohortSize()))
 }
 
 // sums decodes an opened sum with all the noise that is due.
@@ -138,7 +141,7 @@ func (d *decoder) sums(values []float64, sum *secagg.Sum) ([]int64, error) {
 		})
 	case d.shares > 0:
 		return d.mechanism.DecodeWith(values, sum.Words, clients, d.rotation, func(sums, extras []int64) (float64, error) {
-			return 1, d.mechanism.AddShares(sums, extras, d.shares-clients, d.coins)
+			return 1, d.mechanism.AddShares(sums, extras, d.shares-clients, d.shares, d.coins)
 		})
 	case d.draws != nil:
 		return d.mechanism.Decode(values, sum.Words, clients, d.rotation, d.draws[sum.Bucket])

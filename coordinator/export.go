@@ -48,7 +48,7 @@ func (e *Engine) statement() Statement {
 		spent, at := e.spent(), e.cfg.Ledger.Head()
 		out.Unit, out.Relation, out.Mechanism, out.NoiseMultiplier = "client", g.Noise().Relation.String(), l.Mechanism, l.NoiseMultiplier
 		out.EpsilonReleased, out.EpsilonCoordinator, out.Delta = spent.Released, spent.Coordinator, spent.Delta
-		out.Accountant, out.Population, out.LedgerCount, out.LedgerDigest = "rdp", l.Population, at.Count, at.Digest.String()
+		out.Accountant, out.Population, out.LedgerCount, out.LedgerDigest = "rdp, gdp", l.Population, at.Count, at.Digest.String()
 	}
 	return out
 }

@@ -106,3 +106,6 @@ func TestNoiseOfEarlierAttemptsIsForgotten(t *testing.T) {
 	none.next(2, 1)
 	require.Equal(t, head{round: 2, attempt: 1}, none, "nor is there any where there was none")
 }
+
+// Seed is what cohorts are drawn from, as the head holds it.
+func (e *Engine) Seed() secagg.Digest { return e.head.seed }

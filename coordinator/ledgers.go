@@ -111,7 +111,7 @@ func (c charges) stated() error {
 		budget ledger.Budget
 	}{{dp.ObserverReleases, c.book.Genesis().Releases}, {dp.ObserverCoordinator, c.book.Genesis().Rosters}} {
 		if epsilon, ok := c.guarantee.Enforced(x.who, attempts+1); x.budget.Epsilon > 0 && (!ok || !(epsilon <= x.budget.Epsilon)) {
-			return ledger.ErrBudget.At("job %s: %d attempts spend epsilon %.4g of %g for observer %s", c.job, attempts+1, epsilon, x.budget.Epsilon, x.who)
+			return ledger.ErrBudget.At("population %s: %d attempts of job %s spend epsilon %.4g of %g for observer %s", c.book.Genesis().Population, attempts+1, c.job, epsilon, x.budget.Epsilon, x.who)
 		}
 	}
 	return nil

@@ -36,8 +36,8 @@ func (e *Engine) draw(id secagg.RoundID) ([]secagg.PartyID, error) {
 		// With fewer, attempts that one client's coin decides would be likelier than what
 		// the plan charges delta for them.
 		least := int(float64(most) * (1 - p.Literal().Scheme.Dropout))
-		if n := len(e.eligible(enrolled, id.Round)); n < least {
-			return nil, ErrPopulation.At("%d may take part in round %d, of at least %d", n, id.Round, least)
+		if len(enrolled) < least {
+			return nil, ErrPopulation.At("%d are enrolled, of at least %d", len(enrolled), least)
 		}
 		// Coins are tossed for everybody, so that nobody's depends on who else is eligible.
 		drawn := e.eligible(cohort.Poisson(seed, enrolled, p.Guarantee().Noise().Rate), id.Round)

@@ -116,6 +116,22 @@ func TestNothingIsFilledUpWhereNothingIsClaimedFromIt(t *testing.T) {
 	require.InEpsilon(t, 8, counted(w.noises()[0], w.share()), 5*math.Sqrt(2.0/wide))
 }
 
+// What draws and noise followed from is gone with the last release: whoever reads the store
+// of a run that has ended learns from no seed who was drawn, and takes no noise off.
+func TestNothingOfADrawIsKeptWhenTheRunHasEnded(t *testing.T) {
+	for _, mode := range []string{"distributed", "local", "central"} {
+		t.Run(mode, func(t *testing.T) {
+			w := coined(mode, 2)(t)
+			w.start()
+			w.untilOr("round 2", func() bool { return w.engine.State().Rounds == 1 })
+			seed := w.engine.Seed()
+			require.NotZero(t, seed)
+			require.Equal(t, coordinator.Finished, w.run().Status)
+			require.NotEqual(t, seed, w.engine.Seed())
+		})
+	}
+}
+
 // The same attempt that is opened again after a crash releases the same sum, so that two of
 // them do not let the noise be averaged away. Another attempt at the same round has other
 // noise, so that the difference of the two is not free of it.

@@ -85,8 +85,8 @@ func (l Limits) allow(t secagg.Terms) error {
 		return ErrLimits.At("buckets of as few as %d clients, at least %d allowed", t.Buckets.Minimum, l.BucketMinimum)
 	case exact(t) && !l.Exact:
 		return ErrLimits.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
-	case !(t.Noise.Sigma >= float64(l.NoiseMultiplier*t.Encoding.ClipNorm)):
-		return ErrLimits.At("noise multiplier %.4g, at least %g allowed", t.Noise.Sigma/t.Encoding.ClipNorm, l.NoiseMultiplier)
+	case l.NoiseMultiplier > 0 && !(multiplier(t) >= l.NoiseMultiplier):
+		return ErrLimits.At("noise multiplier %.4g, at least %g allowed", multiplier(t), l.NoiseMultiplier)
 	}
 	return nil
 }
@@ -154,4 +154,15 @@ func (p Policy) check() (Policy, int, error) {
 		return p, 0, ErrPolicy.At("no scheme to serve")
 	}
 	return p, self, nil
+}
+
+// multiplier is the standard deviation of the promised noise over what one client can
+// change of a sum, on the grid of the encoding and under the terms' relation; 0 without
+// noise.
+func multiplier(t secagg.Terms) float64 {
+	m, err := t.Mechanism()
+	if err != nil {
+		return 0
+	}
+	return m.Multiplier(t.Noise.Relation)
 }

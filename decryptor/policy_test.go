@@ -11,6 +11,7 @@ import (
 	"github.com/choir-fl/choir/dp"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/tensor"
 )
 
 // noCoins fails the test: what is refused is refused before anything is announced.
@@ -23,17 +24,30 @@ func (c noCoins) Read([]byte) (int, error) {
 
 func strict(p *Policy) { p.Limits.Exact = false }
 
-// noisy puts terms under a privacy mode with noise of half the clip norm.
+// noisy puts terms under a privacy mode with noise of half the clip norm, less what
+// rounding to the grid costs.
 func noisy(k *secagg.Task, mode secagg.PrivacyMode, trust bool, survivors int) {
 	t := &k.Terms
 	t.Privacy, t.TrustCoordinator, t.Denominator = mode, trust, secagg.DenominatorFixed
 	t.Noise = secagg.Noise{Law: dp.DiscreteGaussian, Relation: dp.ZeroOut, Sigma: 0.5 * t.Encoding.ClipNorm, Survivors: survivors, Releases: 1, Delta: 1e-5}
-	t.Encoding = field.Spec{Clients: t.Encoding.Clients, ClipNorm: t.Encoding.ClipNorm}
+	encoded(t, 0)
 	t.Evaluate = false
+	k.ClipNorm = t.Encoding.ClipNorm
+}
+
+// encoded gives terms with noise the encoding that goes with a scale.
+func encoded(t *secagg.Terms, scale float64) {
+	t.Encoding = field.Spec{Clients: t.Encoding.Clients, ClipNorm: t.Encoding.ClipNorm, Scale: scale}
 	if m, err := t.Mechanism(); err == nil { // else the terms are refused
 		t.Encoding = m.Quantizer().Spec()
 	}
-	k.ClipNorm = t.Encoding.ClipNorm
+}
+
+// coarse is noise on a grid on which 4096 coordinates change by more than a clip norm.
+func coarse(k *secagg.Task) {
+	k.Terms.Tensors, _ = tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{64, 64}}})
+	distributed(false)(k)
+	encoded(&k.Terms, 32/k.Terms.Encoding.ClipNorm)
 }
 
 func central(k *secagg.Task) { noisy(k, secagg.PrivacyCentral, true, 1) }
@@ -63,7 +77,8 @@ func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
 		"exact sums":              {policy: func(p *Policy) { p.Limits.Exact = false }, want: ErrLimits},
 		"exact sums beside noise": {task: central, policy: strict, want: ErrLimits},
 		"noise nobody checks":     {task: distributed(true), policy: strict, want: ErrLimits},
-		"too little noise":        {task: distributed(false), policy: func(p *Policy) { p.Limits.NoiseMultiplier = 0.5000001 }, want: ErrLimits},
+		"too little noise":        {task: distributed(false), policy: func(p *Policy) { p.Limits.NoiseMultiplier = 0.5 }, want: ErrLimits},
+		"a grid too coarse":       {task: coarse, policy: func(p *Policy) { p.Limits.NoiseMultiplier = 0.45 }, want: ErrLimits},
 		"no noise":                {policy: func(p *Policy) { p.Limits.NoiseMultiplier = 1e-9 }, want: ErrLimits},
 		"another scheme":          {task: func(k *secagg.Task) { k.Terms.Scheme = "other" }, want: ErrScheme},
 		"a ninth attempt":         {task: func(k *secagg.Task) { k.Round.Attempt = 9 }, want: ErrAttempt},
@@ -86,13 +101,17 @@ func TestPlansBelowTheMembersLimitsAreRefused(t *testing.T) {
 		task, policy := taskOf(t, "job"), policyOf(t, "job")
 		change(&task)
 		strict(&policy)
-		policy.Limits.NoiseMultiplier = 0.5
+		policy.Limits.NoiseMultiplier = 0.49
 		_, _, err := Accept(policy, task, nil, rand.Reader)
 		require.NoError(t, err, "just the noise, and no exact sums")
 	}
-	task := taskOf(t, "job")
+	task, policy := taskOf(t, "job"), policyOf(t, "job")
+	coarse(&task)
+	_, _, err := Accept(policy, task, nil, rand.Reader)
+	require.NoError(t, err, "a coarse grid, where no noise is asked for")
+	task = taskOf(t, "job")
 	task.Round.Attempt = 8
-	_, _, err := Accept(policyOf(t, "job"), task, nil, rand.Reader)
+	_, _, err = Accept(policyOf(t, "job"), task, nil, rand.Reader)
 	require.NoError(t, err, "what is not refused is accepted")
 	task.Terms.View, task.Terms.Buckets = secagg.ViewSum, secagg.Buckets{}
 	_, _, err = Accept(policyOf(t, "job"), task, nil, rand.Reader)

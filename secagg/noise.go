@@ -231,6 +231,7 @@ type HonestScheme interface {
 // plan promises against the session that it is in.
 type HonestSession interface {
 	// HonestInSum is the fewest honest clients in a sum of this session that can be
-	// opened, as HonestScheme.Honest.
-	HonestInSum(s Session) (int, error)
+	// opened, as HonestScheme.Honest; in buckets that are drawn fairly, but for a part of
+	// the delta of so many releases (ddp.BucketView).
+	HonestInSum(s Session, releases int, delta float64) (int, error)
 }

@@ -149,10 +149,11 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 	if out.Audit, err = s.auditor.report(s.plan, *f, err); err != nil {
 		return out, err
 	}
-	if err == nil && st.Status == coordinator.BudgetExhausted {
-		err = ErrBudget.At("%s", st.Reason)
-	} else if err == nil && st.Status != coordinator.Finished {
-		err = fmt.Errorf("run %s: %s", st.Status, st.Reason)
+	switch st.Status {
+	case coordinator.Finished:
+		return out, nil
+	case coordinator.BudgetExhausted:
+		return out, ErrBudget.At("%s", st.Reason)
 	}
-	return out, err
+	return out, fmt.Errorf("run %s: %s", st.Status, st.Reason)
 }

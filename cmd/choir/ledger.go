@@ -212,7 +212,7 @@ func showLedger(b *ledger.Book) shownLedger {
 	budgets := []ledger.Budget{g.Releases, g.Rosters}
 	for i, o := range []dp.Observer{dp.ObserverReleases, dp.ObserverCoordinator} {
 		budget := budgets[i]
-		shown := shownObserver{Observer: o.String(), Epsilon: known(b.Spent(o)), Left: known(b.Left(o))}
+		shown := shownObserver{Observer: o.String(), Epsilon: stated(b.Spent(o)), Left: known(b.Left(o))}
 		if budget != (ledger.Budget{}) {
 			shown.Budget, shown.Order = &budget.Epsilon, &budget.Order
 		}
@@ -222,13 +222,21 @@ func showLedger(b *ledger.Book) shownLedger {
 		i := slices.IndexFunc(out.Jobs, func(j shownJob) bool { return j.Job == e.ID.Job })
 		if i < 0 {
 			i = len(out.Jobs)
-			out.Jobs = append(out.Jobs, shownJob{Job: e.ID.Job, Released: known(b.SpentBy(e.ID.Job, dp.ObserverReleases)), Coordinator: known(b.SpentBy(e.ID.Job, dp.ObserverCoordinator))})
+			out.Jobs = append(out.Jobs, shownJob{Job: e.ID.Job, Released: stated(b.SpentBy(e.ID.Job, dp.ObserverReleases)), Coordinator: stated(b.SpentBy(e.ID.Job, dp.ObserverCoordinator))})
 		}
 		out.Jobs[i].Attempts++
 		out.Entries = append(out.Entries, showEntry(e))
 	}
 	return out
 }
+
+// maxStated is up to which epsilon a ledger's own bound is printed. It is about noise
+// without the cut at 12 standard deviations, which costs nothing only as long as
+// e^epsilon is no large factor; the job's plan knows more (choir run list).
+const maxStated = 16
+
+// stated is a bound as it is printed; null where there is none.
+func stated(v float64, ok bool) *float64 { return known(v, ok && v <= maxStated) }
 
 func known(v float64, ok bool) *float64 {
 	if !ok {
@@ -283,6 +291,7 @@ func (l shownLedger) writeText(w io.Writer) error {
 		}
 		b.WriteString("\n")
 	}
+	fmt.Fprintf(&b, "unknown: no finite bound, or above %d, where a ledger alone does not know what redrawn noise costs; choir run list prints what the plan states\n", maxStated)
 	for _, j := range l.Jobs {
 		fmt.Fprintf(&b, "job %s: %d attempts, epsilon %s, with rosters %s\n", j.Job, j.Attempts, ledgerFigure(j.Released), ledgerFigure(j.Coordinator))
 	}

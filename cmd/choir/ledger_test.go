@@ -102,6 +102,34 @@ func TestLedgerShowPrintsBudgetAndEachAttemptWhileTheStoreIsInUse(t *testing.T) 
 	require.Len(t, doc["jobs"], 2)
 }
 
+// TestLedgerShowStatesNoEpsilonOfWhichItKnowsTooLittle charges a fixture's ledger until its
+// bound passes what is stated.
+func TestLedgerShowStatesNoEpsilonOfWhichItKnowsTooLittle(t *testing.T) {
+	s := ledgerStore(t, t.TempDir(), "fleet")
+	defer s.Close()
+	b, err := ledger.Open(s.Journal, ledger.Segment("fleet"), ledgerOf("fleet"))
+	require.NoError(t, err)
+	c := b.Entries()[0].Charge
+	c.Participations = 0
+	for round := uint32(1); ; round++ {
+		bound, ok := b.Spent(dp.ObserverCoordinator)
+		require.True(t, ok)
+		shown := showLedger(b).Observers[1].Epsilon
+		require.Equal(t, bound <= maxStated, shown != nil)
+		if bound > 2*maxStated {
+			break
+		}
+		require.NoError(t, b.Reserve(secagg.RoundID{Job: "more", Round: round, Attempt: 1}, secagg.Hash("plan"), c))
+	}
+	job := showLedger(b).Jobs[2]
+	require.Nil(t, job.Coordinator)
+	require.NotNil(t, job.Released)
+	var text bytes.Buffer
+	require.NoError(t, showLedger(b).writeText(&text))
+	require.Contains(t, text.String(), "sees rosters   epsilon unknown")
+	require.Contains(t, text.String(), "unknown: no finite bound, or above 16")
+}
+
 func TestLedgerVerifyPrintsOneLineWithTheHead(t *testing.T) {
 	dir := t.TempDir()
 	s := ledgerStore(t, dir, "fleet")

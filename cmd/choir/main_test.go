@@ -151,6 +151,7 @@ func TestBadInputGetsOneLineAndLeavesNothing(t *testing.T) {
 		"noise that passes at once":     {args: []string{"sim", "plan.yaml", "--noise-multiplier", "0.1"}, plan: privatePlan, code: 3, lines: [][]string{{"privacy.epsilon", "one round alone"}}},
 		"more clients than were stated": {args: []string{"sim", "plan.yaml", "--clients", "30"}, plan: privatePlan, code: 3, lines: [][]string{{"cohort.population", "30"}}},
 		"buckets of a cohort by coins":  {args: []string{"sim", "--view", "bucket_means", "--bucket", "10:8"}, code: 3, lines: [][]string{{"cohort.selection", "coins hide nothing", "uniform"}}},
+		"participations under coins":    {args: []string{"sim", "plan.yaml"}, code: 3, lines: [][]string{{"participations", "earlier coins"}}, plan: strings.Replace(privatePlan, "population: 400", "population: 400, participations: 6", 1)},
 		"fallback under coins":          {args: []string{"sim", "plan.yaml"}, code: 3, lines: [][]string{{"cohort.selection", "uniform"}}, plan: strings.Replace(privatePlan, "{denominator: fixed}", "{denominator: fixed, fallback: bucket_means, buckets: {size: 20, minimum: 10}}", 1)},
 		"fewer clients than a cohort":   {args: []string{"sim", "--clients", "250"}, code: 3, lines: [][]string{{"cohort.population", "250"}}},
 		"negative audit":                {args: []string{"sim", "--audit", "-1"}, code: 2, lines: [][]string{{"--audit -1", "16"}}},

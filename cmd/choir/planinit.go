@@ -114,7 +114,7 @@ func writeStartingPlan(w io.Writer, k startingKind) error {
 	// draw the cohort, it varies, and hardly any draw may come near the minimum.
 	minimum, dropout := k.cohort*6/10, 0.3
 	if coins {
-		minimum, dropout = k.cohort*4/10, 0.2
+		minimum, dropout = k.cohort*3/10, 0.2
 	}
 	t, err := template.New("plan").Parse(startingPlan)
 	if err != nil {
@@ -132,7 +132,13 @@ const (
 )
 
 // startingPlan has every key of a plan but those of other optimisers than its own.
-const startingPlan = `# A plan: what is trained, by whom, and under which protection.
+const startingPlan = `{{define "dropout"}}  # Share of the clients that may vanish in mid-round, in [0,1).
+{{- if .Coins}} Epsilon of
+  # released models rests on it: a round begins only if at least (1 - dropout) of population
+  # is enrolled, and of those no more than this share may vanish.
+{{- end}}
+  dropout: {{.Dropout}}{{end -}}
+# A plan: what is trained, by whom, and under which protection.
 # Check it with: choir plan check FILE
 schema: choir.plan/1
 
@@ -170,16 +176,14 @@ scheme:
   # Largest share of the clients that may collude with the coordinator, in [0,1).
   # With more than that, nothing is promised.
   corrupt: 0.05
-  # Share of the clients that may vanish in mid-round, in [0,1).
-  dropout: {{.Dropout}}
+{{template "dropout" .}}
   # true admits fewer than 16 clients, where every party is named and known.
   cross_silo: false
 {{- else}}
   # plain: no protection. The coordinator sees every single update. For tests,
   # simulations, and coordinators that are trusted with that.
   name: plain
-  # Share of the clients that may vanish in mid-round, in [0,1): for estimates only.
-  dropout: {{.Dropout}}
+{{template "dropout" .}}
 {{- end}}
 
 cohort:
@@ -189,8 +193,9 @@ cohort:
   # poisson: each of population registered clients is drawn by a secret coin of the
   # coordinator's, size of them in expectation. It counts against those who see released
   # models and not who took part. uniform: a sample of fixed size; check-in: first come;
-  # nothing is claimed for either. At least (1 - scheme.dropout) of population must be enrolled
-  # and answer, and whether one answers must not hang on the coins of others.
+  # nothing is claimed for either. At least (1 - scheme.dropout) of population must be enrolled,
+  # or the run stops; whether one answers must not hang on the coins of others. Nobody's
+  # participations are capped: who has taken part often enough depends on earlier coins.
   selection: poisson
   population: {{.Population}} # the most clients that may be enrolled
 {{- else}}
@@ -206,10 +211,9 @@ cohort:
 {{- end}}
   selection: uniform
 {{- end}}
-{{- if .Private}}
-  # A client takes part in at most so many charged attempts, 0 for no limit. What those
-  # who see rosters learn grows with it. {{if .Coins}}Choose it so that coins seldom draw a client
-  # more often.{{else}}{{.Enrolled}} clients must be enrolled for all rounds.{{end}}
+{{- if and .Private (not .Coins)}}
+  # A client takes part in at most so many charged attempts, 0 for no limit. What is
+  # learned of it grows with that. {{.Enrolled}} clients must be enrolled for all rounds.
   participations: 10
   separation: 1 # least difference of the numbers of two of a client's rounds
 {{- end}}

@@ -25,7 +25,7 @@ const privatePlan = `schema: choir.plan/1
 job: private
 model: {architecture: softmax}
 scheme: {name: pairwise, corrupt: 0.02, dropout: 0.2}
-cohort: {size: 60, minimum: 16, selection: poisson, population: 400, participations: 6, separation: 1}
+cohort: {size: 60, minimum: 16, selection: poisson, population: 400}
 rounds: {count: 6, attempts: 3}
 encoding: {clip_norm: 1}
 training: {epochs: 1, batch_size: 10, learning_rate: 0.1}
@@ -237,7 +237,7 @@ func TestPrivacyFlagsChangeWhatThePlanStates(t *testing.T) {
 	require.Equal(t, 1.5, again.Privacy.NoiseMultiplier)
 
 	capped := private(t)
-	capped.Cohort.Separation = 5
+	capped.Cohort.Selection, capped.Cohort.Population, capped.Cohort.Participations, capped.Cohort.Separation = "uniform", 0, 6, 5
 	_, l = overridden(t, capped, "--rounds", "1")
 	require.Equal(t, 3, l.Cohort.Participations)
 	require.Equal(t, 1, l.Cohort.Separation)
@@ -259,9 +259,15 @@ func TestPrivateStartingPlansStateEveryKeyAndAreAccepted(t *testing.T) {
 				var b bytes.Buffer
 				require.NoError(t, writeStartingPlan(&b, startingKind{scheme: scheme, mode: mode, cohort: cohort, population: 25 * cohort}))
 				for _, key := range []string{"mode: " + mode, "trust_coordinator: ", "population: fleet", "mechanism: ", "relation: ", "delta: ", "epsilon: ", "noise_multiplier: ",
-					"epsilon_coordinator: ", "clipping: ", "participations: ", "separation: ", "denominator: fixed"} {
+					"epsilon_coordinator: ", "clipping: ", "denominator: fixed"} {
 					require.Contains(t, b.String(), key, name)
 				}
+				require.NotContains(t, b.String(), "for estimates only", name)
+				coins := strings.Contains(b.String(), "selection: poisson")
+				for _, key := range []string{"participations: ", "separation: "} {
+					require.Equal(t, !coins, strings.Contains(b.String(), key), name)
+				}
+				require.Equal(t, coins, strings.Contains(b.String(), "released models rests on it: a round begins only if"), name)
 				lit, err := plan.Parse("plan.yaml", bytes.NewReader(b.Bytes()))
 				require.NoError(t, err)
 				require.NoError(t, nameCommittee(&lit, path))

@@ -60,8 +60,8 @@ func TestTheDecidingCoinIsReckonedForTheWorstNumberOfClients(t *testing.T) {
 		rate, dropout       float64
 	}{{100, 5, 0.2, 0}, {100, 15, 0.2, 0.5}, {100, 30, 0.2, 0.5}, {60, 1, 0.1, 0.1}, {60, 60, 0.5, 0}, {80, 10, 0.125, 0.9}, {300, 20, 0.1, 0.3}} {
 		worst := new(big.Float)
-		least := int(math.Floor(float64(c.population) * (1 - c.dropout)))
-		for answer := max(least, 1); answer <= c.population; answer++ { // with the client itself
+		least := int(math.Floor(float64(c.population) * (1 - c.dropout) * (1 - c.dropout))) // enrolled, and then answering
+		for answer := max(least, 1); answer <= c.population; answer++ {                     // with the client itself
 			if p := binomialPoint(answer-1, c.minimum-1, c.rate); c.minimum <= answer && p.Cmp(worst) > 0 {
 				worst = p
 			}

@@ -17,7 +17,7 @@ var errImpossible = errors.New("no noise multiplier up to 2^20 keeps the budget"
 // the plan's other parts mean is known by now.
 func (p *Plan) checkNoiseLevel(c *checker, scheme secagg.ServerScheme) {
 	l := p.literal
-	if l.Privacy.Mode == string(secagg.PrivacyDistributed) && !l.hides(scheme) && !l.Privacy.TrustCoordinator {
+	if h, ok := scheme.(secagg.HonestScheme); l.Privacy.Mode == string(secagg.PrivacyDistributed) && !l.Privacy.TrustCoordinator && ok && !h.Hides() {
 		c.refuse("privacy", "scheme %s shows the coordinator each client's vector with a share of the noise only: say trust_coordinator: true, or choose another scheme", l.Scheme.Name)
 		return
 	}
@@ -97,7 +97,7 @@ func (l Literal) hides(scheme secagg.ServerScheme) bool {
 	case secagg.PrivacyLocal:
 		return true
 	case secagg.PrivacyDistributed:
-		return ok && h.Hides()
+		return ok && h.Hides() && !l.Privacy.TrustCoordinator // then no client looks
 	}
 	return false
 }
@@ -154,7 +154,8 @@ func (l Literal) honestShares(scheme secagg.ServerScheme, policy secagg.Policy) 
 	if !ok {
 		return 0, 0, 0, fmt.Errorf("scheme %s does not say how many honest clients are in a sum", scheme.Name())
 	}
-	most := l.mostCorrupt(policy.Clients)
+	// Whoever is in a sum knows one share: his own.
+	most := max(1, l.mostCorrupt(policy.Clients))
 	if policy.View != secagg.ViewBucketMeans {
 		sum := policy
 		sum.Buckets = secagg.Buckets{}
@@ -177,7 +178,7 @@ func (l Literal) honestShares(scheme secagg.ServerScheme, policy secagg.Policy) 
 		if err == nil && h < ddp.MinHonest {
 			err = ddp.ErrHonest.At("buckets of at least %d, in which all %d corrupt clients may be", policy.Buckets.Minimum, most)
 		}
-		h = min(h, policy.Buckets.Minimum) // a scheme may open no sum of so few
+		h = min(h, policy.Buckets.Minimum-1) // a scheme may open no sum of so few
 		return policy.Buckets.Minimum, policy.Buckets.Minimum - h, 0, err
 	}
 	b, err := ddp.BucketView{Cohort: policy.Minimum, Corrupt: min(most, policy.Minimum-1), Size: largestBucket(policy), Minimum: policy.Buckets.Minimum,
@@ -186,7 +187,7 @@ func (l Literal) honestShares(scheme secagg.ServerScheme, policy secagg.Policy) 
 		return 0, 0, 0, err
 	}
 	if survivors == 0 || b.Honest < survivors-corrupt { // the weaker of the two views
-		survivors, corrupt = policy.Buckets.Minimum, b.Corrupt
+		survivors, corrupt = policy.Buckets.Minimum, max(1, b.Corrupt)
 	}
 	return survivors, corrupt, b.Charge, nil
 }

@@ -199,7 +199,7 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 		"Cohort.CloseAt": func(l *plan.Literal) { l.Scheme.Name = "plain" }, "Aggregation.View": inBuckets,
 		"Aggregation.Fallback": withCommittee, "Aggregation.Buckets.Size": inBuckets, "Aggregation.Buckets.Minimum": inBuckets,
 		"Cohort.Population": withCoins, "Cohort.Participations": withNoise, "Cohort.Separation": withNoise,
-		"Privacy.Mode": withNoise, "Privacy.TrustCoordinator": withNoise, "Privacy.Population": withNoise, "Privacy.Mechanism": withNoise,
+		"Privacy.Mode": withNoise, "Privacy.TrustCoordinator": func(l *plan.Literal) { withNoise(l); l.Privacy.EpsilonCoordinator = 0 }, "Privacy.Population": withNoise, "Privacy.Mechanism": withNoise,
 		"Privacy.Relation": withNoise, "Privacy.NoiseMultiplier": withNoise, "Privacy.Delta": withNoise, "Privacy.Epsilon": withNoise,
 		"Privacy.EpsilonCoordinator": withNoise, "Privacy.Clipping.Quantile": withAdaptiveClip, "Privacy.Clipping.Rate": withAdaptiveClip,
 		"Privacy.Clipping.Floor": withAdaptiveClip, "Privacy.Clipping.Ceiling": withAdaptiveClip, "Privacy.Clipping.BitNoise": withAdaptiveClip,

@@ -11,7 +11,7 @@ func Demonstration() Literal {
 	l := DemonstrationWithoutNoise()
 	l.Model = Model{Architecture: "softmax"}
 	l.Scheme.Corrupt, l.Scheme.Dropout = 0.01, 0.05
-	l.Cohort = Cohort{Size: 250, Minimum: 160, Selection: string(SelectPoisson), Population: 1000}
+	l.Cohort = Cohort{Size: 250, Minimum: 150, Selection: string(SelectPoisson), Population: 1000}
 	l.Rounds.Count = 25
 	l.Encoding = Encoding{ClipNorm: 0.5}
 	l.Training = Training{Epochs: 5, BatchSize: 10, LearningRate: 0.1}

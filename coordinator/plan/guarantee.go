@@ -188,7 +188,7 @@ func (l Literal) guarantee(n secagg.Noise, m ddp.Mechanism, matrix mf.Mechanism,
 		full := m
 		if !m.Parameters().Central {
 			g.shares = m.Parameters().Clients
-			if full, err = m.Filled(g.shares, l.mostCorrupt(g.shares)); err != nil {
+			if full, err = m.Filled(g.shares, max(1, l.mostCorrupt(g.shares))); err != nil {
 				return Guarantee{}, err
 			}
 		}

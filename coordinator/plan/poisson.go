@@ -65,14 +65,15 @@ func logBinomial(n, k int, p float64) float64 {
 // without a factor e^epsilon of P[B], which is bounded whatever happened before, as each
 // attempt has coins of its own.
 //
-// Those that answer are between (1-dropout) and all of the population, whatever the
-// coins; the worst number among them is taken. The probability of minimum-1 of n rises
+// Those that answer are between (1-dropout)^2 and all of the population, whatever the
+// coins: the coordinator draws as long as (1-dropout) of it is enrolled, and of those the
+// declared part may vanish. The worst number among them is taken. The probability of minimum-1 of n rises
 // with n up to (minimum-1)/q and falls from there.
 func decisive(population, minimum int, rate, dropout float64, attempts int) float64 {
 	if !(rate > 0 && rate < 1) {
 		return 0
 	}
-	least := max(int(math.Floor(float64(population)*(1-dropout)))-1, 0) // others
+	least := max(int(math.Floor(float64(population)*(1-dropout)*(1-dropout)))-1, 0) // others
 	peak := int(min(float64(minimum-1)/rate, float64(population)))
 	worst := math.Inf(-1)
 	for n := peak - 1; n <= peak+1; n++ {

@@ -128,6 +128,8 @@ func checkNoise(c *checker, l Literal) {
 	c.unless(l.Encoding.Bits == 0 && l.Encoding.WordBits == 0, "encoding", "bits and word_bits follow from scale, range and noise: leave them out")
 	c.unless(positive(l.Encoding.ClipNorm), "encoding.clip_norm", "%v is not a positive number", l.Encoding.ClipNorm)
 	checkClipping(c, l)
+	c.unless(Selection(l.Cohort.Selection) != SelectPoisson || l.Cohort.Participations == 0 && l.Cohort.Separation <= 1, "cohort",
+		"who has taken part often enough depends on earlier coins, and so would whether there is a round: selection poisson has no participations and no separation")
 	c.unless(l.Cohort.Participations >= 0 && l.Cohort.Participations <= l.Rounds.Count*l.Rounds.Attempts, "cohort.participations", "%d is not in 0..rounds times attempts", l.Cohort.Participations)
 	c.unless(l.Cohort.Separation >= 0 && l.Cohort.Separation <= l.Rounds.Count, "cohort.separation", "%d is not in 0..rounds", l.Cohort.Separation)
 }

@@ -81,9 +81,8 @@ func TestEachContradictionAboutNoiseIsRefusedUnderItsKey(t *testing.T) {
 			l.Scheme.Name = plain.Name
 			l.Aggregation.View, l.Aggregation.Buckets = "bucket_means", plan.Buckets{Size: 5, Minimum: 3}
 		}, "privacy.mechanism"},
-		"correlated under coins": {withMechanism("tree"), func(l *plan.Literal) {
-			l.Cohort.Selection, l.Cohort.Population = "poisson", 1000
-		}, "cohort.selection"},
+		"coins and participations":         {withCoins, func(l *plan.Literal) { l.Cohort.Participations = 6 }, "cohort"},
+		"coins and separation":             {withCoins, func(l *plan.Literal) { l.Cohort.Separation = 2 }, "cohort"},
 		"correlated on a clip that moves":  {withMechanism("tree"), func(l *plan.Literal) { l.Privacy.Clipping = plan.Clipping{Quantile: 0.5, Floor: 1, Ceiling: 100} }, "privacy.clipping"},
 		"buffers of another":               {nil, func(l *plan.Literal) { l.Privacy.Buffers = 3 }, "privacy.buffers"},
 		"five buffers":                     {withMechanism("blt"), func(l *plan.Literal) { l.Privacy.Buffers = 5 }, "privacy.buffers"},
@@ -201,6 +200,23 @@ func TestSeveralContradictionsAboutNoiseAreAllNamed(t *testing.T) {
 		"privacy.clipping.quantile", "encoding.clip_norm", "aggregation.denominator", "cohort.separation"})
 }
 
+// Correlated noise needs participations and separation, which coins do not go with; and it
+// claims nothing from coins.
+func TestCorrelatedNoiseIsRefusedUnderCoins(t *testing.T) {
+	l := noisy(withMechanism("tree"))
+	_, err := checkPlan(l)
+	require.NoError(t, err)
+	l.Cohort.Selection, l.Cohort.Population = "poisson", 1000
+	_, err = checkPlan(l)
+	require.ElementsMatch(t, []string{"cohort.selection", "cohort"}, refusals(t, err))
+}
+
+// Everybody is one apart from himself: a separation of 1 asks for nothing.
+func TestCoinsGoWithASeparationOfOne(t *testing.T) {
+	_, err := checkPlan(noisy(withCoins, func(l *plan.Literal) { l.Cohort.Separation = 1 }))
+	require.NoError(t, err)
+}
+
 func TestWhatIsDefaultedAboutNoiseIsWrittenIntoThePlan(t *testing.T) {
 	l := noisy(func(l *plan.Literal) { l.Privacy.Clipping = plan.Clipping{Quantile: 0.5, Floor: 1, Ceiling: 100} })
 	p, err := checkPlan(l)
@@ -275,14 +291,16 @@ func TestPlansWithNoiseSurviveTheirFiles(t *testing.T) {
 }
 
 func TestPromiseToClientsIsWhatThePlanStates(t *testing.T) {
-	l := noisy(withCoins, func(l *plan.Literal) { l.Cohort.Participations, l.Cohort.Separation = 9, 3 })
-	p, err := checkPlan(l)
+	p, err := checkPlan(noisy(withCoins))
 	require.NoError(t, err)
-	require.Equal(t, secagg.Noise{Law: dp.DiscreteGaussian, Relation: dp.ZeroOut, Sigma: 16, Survivors: 40, Releases: 20, Delta: 1e-5,
-		Rate: 120.0 / 3383, Participations: 9, Separation: 3}, p.Terms().Noise)
+	require.Equal(t, secagg.Noise{Law: dp.DiscreteGaussian, Relation: dp.ZeroOut, Sigma: 16, Survivors: 40, Corrupt: 1, Releases: 20, Delta: 1e-5,
+		Rate: 120.0 / 3383}, p.Terms().Noise)
 	require.Equal(t, p.Invited(), p.Terms().Encoding.Clients, "room for every cohort that coins draw")
+	p, err = checkPlan(noisy())
+	require.NoError(t, err)
+	require.Equal(t, []int{6, 2}, []int{p.Terms().Noise.Participations, p.Terms().Noise.Separation})
 
-	l = noisy(withAdaptiveClip)
+	l := noisy(withAdaptiveClip)
 	p, err = checkPlan(l)
 	require.NoError(t, err)
 	// Golden entry 46's formula: z_update = (z^-2 - (2 sigma_b)^-2)^(-1/2).

@@ -7,17 +7,25 @@ import (
 
 // AddShares adds so many more shares to sums of coordinates and extras, as if so many
 // clients had sent nothing else: what is left is noise of as many shares whoever took
-// part. coins serve nothing else. Sums of up to 2^31 shares do not wrap.
-func (m Mechanism) AddShares(sums, extras []int64, shares int, coins io.Reader) error {
-	if m.params.Central || len(sums) != m.sensitivity.Dimension || len(extras) != len(m.extras) || shares < 0 || shares > maxShares {
-		return ErrArgument.At("AddShares: %d shares to %d sums and %d extras", shares, len(sums), len(extras))
+// part. It draws as many as whole says and leaves the rest, so that the time it takes does
+// not tell how many were missing. coins serve nothing else. Sums of up to 2^31 shares do
+// not wrap.
+func (m Mechanism) AddShares(sums, extras []int64, shares, whole int, coins io.Reader) error {
+	if m.params.Central || len(sums) != m.sensitivity.Dimension || len(extras) != len(m.extras) || shares < 0 || shares > whole || whole > maxShares {
+		return ErrArgument.At("AddShares: %d shares of %d to %d sums and %d extras", shares, whole, len(sums), len(extras))
 	}
-	for range shares {
+	aside, asideExtras := make([]int64, len(sums)), make([]int64, len(extras))
+	defer clear(aside)
+	for i := range whole {
 		draw, err := m.Draw(coins)
 		if err != nil {
 			return err
 		}
-		err = draw.addTo(sums, extras)
+		to, toExtras := sums, extras
+		if i >= shares {
+			to, toExtras = aside, asideExtras
+		}
+		err = draw.addTo(to, toExtras)
 		draw.Erase()
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ddp
 
 import (
+	"io"
 	"math"
 	"math/big"
 	"testing"
@@ -17,7 +18,7 @@ func TestSumsAreFilledUpToTheNoiseOfAsManyShares(t *testing.T) {
 	m, err := p.Check()
 	require.NoError(t, err)
 	sums, bits := make([]int64, padded), make([]int64, 1)
-	require.NoError(t, m.AddShares(sums, bits, whole, coins(5)))
+	require.NoError(t, m.AddShares(sums, bits, whole, whole, coins(5)))
 	variance, squares := m.Shares().Variance(), 0.0
 	one, _ := variance.Float64()
 	for _, v := range sums {
@@ -26,11 +27,12 @@ func TestSumsAreFilledUpToTheNoiseOfAsManyShares(t *testing.T) {
 	want := whole * one
 	require.InEpsilon(t, want, squares/padded, 5*math.Sqrt(2.0/padded))
 	before := bits[0]
-	require.NoError(t, m.AddShares(sums, bits, 0, coins(6)), "nothing is missing")
+	require.NoError(t, m.AddShares(sums, bits, 0, whole, coins(6)), "nothing is missing")
 	require.Equal(t, before, bits[0])
-	require.ErrorIs(t, m.AddShares(sums, bits, -1, coins(6)), ErrArgument, "more took part than there is room for")
-	require.ErrorIs(t, m.AddShares(sums[1:], bits, 1, coins(6)), ErrArgument)
-	require.ErrorIs(t, m.AddShares(sums, nil, 1, coins(6)), ErrArgument)
+	require.ErrorIs(t, m.AddShares(sums, bits, -1, whole, coins(6)), ErrArgument, "more took part than there is room for")
+	require.ErrorIs(t, m.AddShares(sums, bits, whole+1, whole, coins(6)), ErrArgument, "more are missing than there are")
+	require.ErrorIs(t, m.AddShares(sums[1:], bits, 1, whole, coins(6)), ErrArgument)
+	require.ErrorIs(t, m.AddShares(sums, nil, 1, whole, coins(6)), ErrArgument)
 }
 
 // The extras of a sum tell as much of how many took part as its coordinates do.
@@ -44,7 +46,7 @@ func TestExtrasAreFilledUpToo(t *testing.T) {
 		squares, sums, source := 0.0, make([]int64, m.Sensitivity().Dimension), coins(byte(missing))
 		for range times {
 			bits := make([]int64, 1)
-			require.NoError(t, m.AddShares(sums, bits, missing, source))
+			require.NoError(t, m.AddShares(sums, bits, missing, 60, source))
 			squares += float64(bits[0]) * float64(bits[0])
 		}
 		require.InEpsilon(t, float64(missing)*variance, squares/times, 5*math.Sqrt(2.0/times))
@@ -98,7 +100,43 @@ func TestTheEventOfFilledSumsIsOfAllTheirSharesLessTheCorrupt(t *testing.T) {
 	require.NoError(t, err)
 	_, err = central.Filled(3, 0)
 	require.ErrorIs(t, err, ErrArgument, "one draw is no share")
-	require.ErrorIs(t, central.AddShares(make([]int64, 16), nil, 1, coins(1)), ErrArgument)
+	require.ErrorIs(t, central.AddShares(make([]int64, 16), nil, 1, 1, coins(1)), ErrArgument)
 	_, err = Mechanism{}.Filled(0, 0)
 	require.Error(t, err)
+}
+
+// counted counts what is read of coins.
+type counted struct {
+	io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += n
+	return n, err
+}
+
+// Who times the opening of a sum learns nothing of how many took part: as many shares are
+// drawn whoever is missing, and the first of them are those that are added.
+func TestAsManySharesAreDrawnHoweverManyAreMissing(t *testing.T) {
+	const whole = 6
+	m, err := Parameters{Dimension: 16, Clients: whole, Survivors: 4, ClipNorm: 1, Scale: 64, Sigma: 1, Noise: dp.DiscreteGaussian,
+		Extras: []Extra{BitExtra(3, 4)}}.Check()
+	require.NoError(t, err)
+	want, wantBits, one := make([]int64, m.Sensitivity().Dimension), make([]int64, 1), coins(9)
+	all := 0
+	for missing := range whole + 1 {
+		sums, bits, source := make([]int64, len(want)), make([]int64, 1), &counted{Reader: coins(9)}
+		require.NoError(t, m.AddShares(sums, bits, missing, whole, source))
+		if missing == 0 {
+			all = source.n
+			require.Positive(t, all)
+		} else {
+			require.NoError(t, m.AddShares(want, wantBits, 1, 1, one))
+		}
+		require.Equal(t, all, source.n, "coins for %d shares", missing)
+		require.Equal(t, want, sums)
+		require.Equal(t, wantBits, bits)
+	}
 }

@@ -145,7 +145,7 @@ func TestRunUnderNoiseEndsWithItsBudgetAndSaysSo(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(header.Metadata["choir.privacy"]), &said))
 	requireSpent(t, p, affordable, said.spent)
-	require.Equal(t, []string{"distributed", "client", "zero-out", "dgauss", "rdp", "fleet"},
+	require.Equal(t, []string{"distributed", "client", "zero-out", "dgauss", "rdp, gdp", "fleet"},
 		[]string{said.Mode, said.Unit, said.Relation, said.Mechanism, said.Accountant, said.Population})
 	require.Equal(t, 2.0, said.NoiseMultiplier)
 	require.Equal(t, fmt.Sprintf("fleet: sound, head %d:%s", said.LedgerCount, said.LedgerDigest), head)

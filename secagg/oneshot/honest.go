@@ -3,6 +3,7 @@ package oneshot
 import (
 	"math/big"
 
+	"github.com/choir-fl/choir/dp/ddp"
 	"github.com/choir-fl/choir/secagg"
 )
 
@@ -79,18 +80,20 @@ func (Scheme) Honest(p secagg.Policy) (int, error) {
 // the roster was fixed draw the partition, and each attempt is another draw.
 func (Scheme) FairPartition() (bits int, fair bool) { return grindingBits, true }
 
-// HonestInSum implements secagg.HonestSession, for a session of one sum. Buckets are
-// drawn after the session is fixed: the least that is in one is what the terms reckon
-// with, by the same law for all (ddp.BucketView).
-func (Scheme) HonestInSum(s secagg.Session) (int, error) {
+// HonestInSum implements secagg.HonestSession. Buckets are drawn after the session is
+// fixed: how many corrupt clients are in one is reckoned by the law of the draw.
+func (Scheme) HonestInSum(s secagg.Session, releases int, delta float64) (int, error) {
 	p, err := DecodeParameters(s.Binding.Parameters)
 	if err != nil {
 		return 0, err
 	}
-	if s.Buckets > 1 {
-		return s.BucketMinimum, nil
+	n, f := s.Roster.Len(), corruptAmong(s.Roster.Len(), p.Corrupt)
+	if s.Buckets == 1 {
+		return max(0, s.Minimum-f), nil
 	}
-	return max(0, s.Minimum-corruptAmong(s.Roster.Len(), p.Corrupt)), nil
+	b, err := ddp.BucketView{Cohort: n, Corrupt: min(f, n-1), Size: bucketSize(n, s.Buckets), Minimum: s.BucketMinimum,
+		Rounds: releases, Grinding: grindingBits, Delta: delta}.Honest()
+	return b.Honest, err
 }
 
 // Chance implements secagg.HonestScheme.

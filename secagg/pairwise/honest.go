@@ -12,6 +12,9 @@ import (
 // one that it is in.
 const sizesTried = 64
 
+// allTried: Chance looks at every size of a cohort below it.
+const allTried = 512
+
 // Honest implements secagg.HonestScheme: the least over the sizes of cohort that the
 // policy admits, or of bucket, each with all corrupt clients in it. Of many sizes a
 // part is tried.
@@ -47,7 +50,7 @@ func (Scheme) Honest(p secagg.Policy) (int, error) {
 func (Scheme) FairPartition() (bits int, fair bool) { return 0, false }
 
 // HonestInSum implements secagg.HonestSession.
-func (Scheme) HonestInSum(s secagg.Session) (int, error) {
+func (Scheme) HonestInSum(s secagg.Session, _ int, _ float64) (int, error) {
 	p, err := DecodeParameters(s.Binding.Parameters)
 	if err != nil {
 		return 0, err
@@ -69,8 +72,14 @@ func honestInSum(found graph.Parameters, minimum int) int {
 }
 
 // Chance implements secagg.HonestScheme: in a sparse graph some client may be left with
-// too few holders.
+// too few holders; and a cohort of a size for which there is no graph always fails.
 func (Scheme) Chance(p secagg.Policy) float64 {
+	one := Parameters{Corrupt: p.Corrupt, Dropout: p.Dropout, CrossSilo: p.CrossSilo, Attempts: p.Attempts}
+	for n := p.Minimum; n <= p.Clients; n += 1 + n/allTried { // of many sizes a part
+		if _, err := one.Find(n); err != nil {
+			return 1
+		}
+	}
 	if p.Clients < graph.CompleteBelow {
 		return 0
 	}

@@ -1,6 +1,7 @@
 package pairwise
 
 import (
+	"math"
 	"testing"
 
 	"github.com/choir-fl/choir/secagg"
@@ -49,7 +50,7 @@ func TestHonestOfASchemeIsThatOfEverySessionItAllows(t *testing.T) {
 					continue
 				}
 				s := sessionOf(t, p, n, 1, policy.Minimum)
-				mine, err := Scheme{}.HonestInSum(s)
+				mine, err := Scheme{}.HonestInSum(s, 10, 1e-5)
 				require.NoError(t, err)
 				require.GreaterOrEqual(t, mine, honest)
 				require.Equal(t, fewestHonest(t, p, policy.Minimum, n, n), mine)
@@ -74,7 +75,7 @@ func TestHonestOfBucketsReckonsWithAllCorruptClientsInOne(t *testing.T) {
 		for _, size := range []int{n / count, (n + count - 1) / count} {
 			least = min(least, fewestHonest(t, p, 26, size, size))
 		}
-		mine, err := Scheme{}.HonestInSum(sessionOf(t, p, n, count, 26))
+		mine, err := Scheme{}.HonestInSum(sessionOf(t, p, n, count, 26), 10, 1e-5)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, mine, honest)
 	}
@@ -85,12 +86,12 @@ func TestHonestOfBucketsReckonsWithAllCorruptClientsInOne(t *testing.T) {
 
 func TestHonestInSumOfParametersThatAreNoneIsRefused(t *testing.T) {
 	s := sessionOf(t, Parameters{Attempts: 1}, 20, 1, 10)
-	_, err := Scheme{}.HonestInSum(s)
+	_, err := Scheme{}.HonestInSum(s, 10, 1e-5)
 	require.NoError(t, err)
 	s.Binding.Parameters = []byte{1}
-	_, err = Scheme{}.HonestInSum(s)
+	_, err = Scheme{}.HonestInSum(s, 10, 1e-5)
 	require.Error(t, err)
-	_, err = Scheme{}.HonestInSum(sessionOf(t, Parameters{Attempts: 1}, 15, 1, 10))
+	_, err = Scheme{}.HonestInSum(sessionOf(t, Parameters{Attempts: 1}, 15, 1, 10), 10, 1e-5)
 	require.ErrorIs(t, err, ErrCohort)
 }
 
@@ -98,4 +99,22 @@ func sessionOf(t *testing.T, p Parameters, n, count, minimum int) secagg.Session
 	cohort := secaggtest.NewCohort(t, n, 1)
 	b := secagg.Binding{Round: secagg.RoundID{Job: "job", Round: 1, Attempt: 1}, Roster: cohort.Roster.Root(), Scheme: Name, Parameters: p.Encode()}
 	return secagg.Session{Binding: b, Context: b.Context(), Roster: cohort.Roster, Minimum: minimum, Buckets: count, BucketMinimum: minimum, Words: 3, WordBits: 8}
+}
+
+// A cohort of a size for which there is no graph always fails: where coins draw cohorts,
+// one client's coin may decide whether it is such a one.
+func TestCohortsWithoutAGraphFailForSure(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy secagg.Policy
+		want   float64
+	}{
+		"complete":               {secagg.Policy{Clients: 60, Minimum: 30, Corrupt: 50_000, Dropout: 200_000, Attempts: 3}, 0},
+		"the fewest":             {secagg.Policy{Clients: 60, Minimum: graph.MinClients, Dropout: 100_000, Attempts: 3}, 0},
+		"fewer than for a graph": {secagg.Policy{Clients: 60, Minimum: graph.MinClients - 1, Dropout: 100_000, Attempts: 3}, 1},
+		"one size alone":         {secagg.Policy{Clients: graph.MinClients - 1, Minimum: graph.MinClients - 1, Attempts: 3}, 1},
+		"sparse":                 {secagg.Policy{Clients: 200, Minimum: 160, Corrupt: 50_000, Dropout: 100_000, Attempts: 3}, math.Ldexp(1, -FailureBits)},
+		"sparse, and too few":    {secagg.Policy{Clients: 200, Minimum: 4, Corrupt: 50_000, Dropout: 100_000, Attempts: 3}, 1},
+	} {
+		require.Equal(t, c.want, Scheme{}.Chance(c.policy), name)
+	}
 }

@@ -66,7 +66,9 @@ func (Scheme) Honest(p secagg.Policy) (int, error) {
 }
 
 // HonestInSum implements secagg.HonestSession, likewise.
-func (Scheme) HonestInSum(s secagg.Session) (int, error) { return s.BucketMinimum, nil }
+func (Scheme) HonestInSum(s secagg.Session, _ int, _ float64) (int, error) {
+	return s.BucketMinimum, nil
+}
 
 // FairPartition implements secagg.HonestScheme: the coordinator, which has a say in it,
 // is trusted; an attempt is another draw, and there are at most 8.

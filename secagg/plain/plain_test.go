@@ -142,7 +142,7 @@ func TestHonestClientsAreThoseLeftIfAllCorruptOnesAreInTheSmallestSum(t *testing
 	bits, fair := Scheme{}.FairPartition()
 	require.True(t, fair)
 	require.Equal(t, 8, 1<<bits, "the most attempts at a round")
-	got, err := Scheme{}.HonestInSum(secagg.Session{Minimum: 10, BucketMinimum: 6})
+	got, err := Scheme{}.HonestInSum(secagg.Session{Minimum: 10, BucketMinimum: 6}, 10, 1e-5)
 	require.NoError(t, err)
 	require.Equal(t, 6, got)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/ledger"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/store/mem"
+	"github.com/choir-fl/choir/dp"
 )
 
 // budgetOf asks a ledger, as the plan would begin one, how many attempts it admits.
@@ -55,14 +56,17 @@ func admitted(p plan.Plan, g ledger.Genesis) (int, error) {
 func times(c ledger.Charge, n int64) (out ledger.Charge, err error) {
 	out = c
 	out.Delta *= float64(n)
-	if out.Released, err = c.Released.Times(n); err != nil {
-		return out, err
-	}
-	if c.Rosters.Valid() { // of which no client is in more than that
-		if c.Participations > 0 {
-			n = min(n, int64(c.Participations))
-		}
-		out.Rosters, err = c.Rosters.Times(n)
+	if out.Released, err = c.Released.Times(counted(c, c.Released, n)); err == nil && c.Rosters.Valid() {
+		out.Rosters, err = c.Rosters.Times(counted(c, c.Rosters, n))
 	}
 	return out, err
+}
+
+// counted is how many of n attempts cost one client. No client is in more than the charge
+// says; but where coins hide who was, each attempt costs everybody.
+func counted(c ledger.Charge, e dp.Event, n int64) int64 {
+	if c.Participations > 0 && e.Spec().Sampling.Mode == dp.SamplingNone {
+		return min(n, int64(c.Participations))
+	}
+	return n
 }

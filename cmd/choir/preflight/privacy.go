@@ -50,8 +50,9 @@ type Noise struct {
 	// is one per cent.
 	SensitivityCost float64 `json:"sensitivity_cost"`
 	PaddedDimension int     `json:"padded_dimension"`
-	// Survivors is the fewest clients in a sum, Corrupt how many of them may take their
-	// shares off (c* where buckets are opened), Shares the difference (h there).
+	// Survivors is the fewest clients in a sum, Corrupt how many of their shares are
+	// reckoned as known: those of corrupt clients (c* where buckets are opened), and at
+	// least one, as whoever is in a sum knows its own. Shares is the difference (h there).
 	Survivors int `json:"survivors"`
 	Corrupt   int `json:"corrupt"`
 	Shares    int `json:"shares"`
@@ -68,7 +69,8 @@ type Noise struct {
 	// rounds adds to each epsilon, as one that fails after unmasking does.
 	ExtraReleased    *float64 `json:"extra_attempt_released"`
 	ExtraCoordinator *float64 `json:"extra_attempt_coordinator"`
-	// Unamplified is EpsilonReleased if nobody's coin were secret; null without sampling.
+	// Unamplified is EpsilonReleased if nobody's coin were secret; null without sampling,
+	// and above 16 where nothing is stated for who sees rosters.
 	Unamplified *float64 `json:"epsilon_unamplified"`
 	// NoiseNorm is the root mean square norm of the noise of Shares, over all padded
 	// coordinates, and MeanNoise that of the noise in the mean of a full cohort or
@@ -81,12 +83,9 @@ type Noise struct {
 	// bucket, or of any where sums are filled up.
 	Surplus float64 `json:"surplus"`
 	// Participations and Separation bound a client; 0 and 1 do not.
-	Participations int `json:"participations"`
-	Separation     int `json:"separation"`
-	// CapReached is the share of the clients that coins draw more often than
-	// Participations over all rounds, so that they are left out; null without coins.
-	CapReached *float64  `json:"cap_reached"`
-	Clipping   *Clipping `json:"clipping"` // null: the clip norm is fixed
+	Participations int       `json:"participations"`
+	Separation     int       `json:"separation"`
+	Clipping       *Clipping `json:"clipping"` // null: the clip norm is fixed
 
 	clients int // that the budget is stated for
 	full    int // clients in a full cohort or bucket
@@ -170,6 +169,9 @@ func whyNot(p plan.Plan) string {
 	case p.Terms().Privacy == secagg.PrivacyCentral:
 		return "mode central: the coordinator sees exact sums and adds the noise itself; it is trusted"
 	}
+	if h, ok := p.Scheme().(secagg.HonestScheme); ok && h.Hides() {
+		return "trust_coordinator: no client checks that a sum holds as many honest shares as noise is reckoned for; the coordinator is trusted with that"
+	}
 	return "scheme " + p.Scheme().Name() + " shows the coordinator each client's vector, with a share of the noise only; it is trusted"
 }
 
@@ -203,9 +205,6 @@ func noiseOf(p plan.Plan) *Noise {
 	n.SignalToNoise = 1 / n.MeanNoise
 	if told.Rate > 0 {
 		n.Sampling = Sampling{Mode: dp.SamplingPoisson.String(), Rate: pointer(told.Rate), Population: pointer(l.Cohort.Population), Vouched: pointer(vouched)}
-		if told.Participations > 0 {
-			n.CapReached = pointer(1 - below(p.Rounds(), told.Participations+1, 1-told.Rate))
-		}
 	}
 	if rule, adapts := p.ClipRule(); adapts {
 		n.Clipping = &Clipping{Quantile: rule.Quantile, Rate: rule.Rate, Floor: rule.Floor, Ceiling: rule.Ceiling, BitSigma: told.BitSigma}
@@ -222,6 +221,10 @@ func stated(g plan.Guarantee, o dp.Observer, attempts int) *float64 {
 	return &v
 }
 
+// maxUnamplified is up to which epsilon unamplified is printed: it is about noise that is
+// never redrawn, which holds for noise that is as long as e^epsilon is no large factor.
+const maxUnamplified = 16
+
 // unamplified is what whoever sees released models would learn if it knew who was drawn.
 func unamplified(p plan.Plan, attempts int) *float64 {
 	g := p.Guarantee()
@@ -237,7 +240,7 @@ func unamplified(p plan.Plan, attempts int) *float64 {
 		return nil
 	}
 	bound, err := curve.Epsilon(g.Noise().Delta - g.Slack().Total())
-	if err != nil || math.IsInf(bound.Epsilon, 1) {
+	if err != nil || !(bound.Epsilon <= maxUnamplified) {
 		return nil
 	}
 	return &bound.Epsilon

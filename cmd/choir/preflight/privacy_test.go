@@ -17,6 +17,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/store/mem"
 	"github.com/choir-fl/choir/dp"
+	"github.com/choir-fl/choir/dp/ddp"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/secagg/oneshot"
@@ -28,7 +29,7 @@ import (
 // model of 1000 parameters.
 func private(scheme, mode string, n int) plan.Literal {
 	l := literal(scheme, n, 0.02, 0.2)
-	l.Cohort = plan.Cohort{Size: n, Minimum: n * 3 / 10, Selection: "poisson", Population: 25 * n, Participations: 10, Separation: 1}
+	l.Cohort = plan.Cohort{Size: n, Minimum: n * 3 / 10, Selection: "poisson", Population: 25 * n}
 	l.Rounds = plan.Rounds{Count: 40, Attempts: 3}
 	l.Encoding = plan.Encoding{ClipNorm: 1}
 	l.Aggregation.Denominator = "fixed"
@@ -137,10 +138,12 @@ func TestBudgetLastsForAsManyAttemptsAsALedgerAdmits(t *testing.T) {
 			l.Privacy.NoiseMultiplier = 0.97 * check(t, *l).Literal().Privacy.NoiseMultiplier
 		},
 		"for rosters": func(l *plan.Literal) {
-			l.Cohort.Participations = 0
 			l.Privacy.EpsilonCoordinator = 0.97 * *examine(t, *l).Privacy.EpsilonCoordinator
 		},
-		"for rosters under a cap": func(l *plan.Literal) { l.Privacy.EpsilonCoordinator = 1.2 * *examine(t, *l).Privacy.EpsilonCoordinator },
+		"for rosters under a cap": func(l *plan.Literal) {
+			l.Cohort.Selection, l.Cohort.Population, l.Cohort.Participations = "uniform", 0, 10
+			l.Privacy.EpsilonCoordinator = 1.2 * *examine(t, *l).Privacy.EpsilonCoordinator
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := private(oneshot.Name, "distributed", 150)
@@ -165,7 +168,10 @@ func TestBudgetLastsForAsManyAttemptsAsALedgerAdmits(t *testing.T) {
 			require.GreaterOrEqual(t, f.Privacy.Noise.Budget.AttemptsReleased, charged)
 			text := textOf(t, f)
 			switch name {
-			case "calibrated", "for rosters under a cap":
+			case "for rosters under a cap":
+				require.Equal(t, 120, charged, "no client is in more than 10 of them")
+				require.Contains(t, text, "lasts for all 120 attempts")
+			case "calibrated":
 				require.GreaterOrEqual(t, charged, 40)
 				require.Contains(t, text, "which leaves room for")
 			case "too little noise":
@@ -202,11 +208,11 @@ func TestNoiseOfTheMeanIsThatOfRealShares(t *testing.T) {
 			draw = nil
 		}
 		for range opened {
-			own := draw
-			if own, err = nil, nil; mode != "central" {
+			own := (*ddp.Draw)(nil)
+			if mode != "central" {
 				own, err = m.Draw(coins)
+				require.NoError(t, err)
 			}
-			require.NoError(t, err)
 			_, err = m.Encode(words, prepared, nil, coins, own)
 			require.NoError(t, err)
 			for i, w := range words {
@@ -240,7 +246,7 @@ func TestSharesAreThoseOfThePromise(t *testing.T) {
 	require.InEpsilon(t, models.NoiseMultiplier()/rosters.NoiseMultiplier(), n.SigmaReleased/n.Sigma, 1e-9, "what released models are accounted for")
 	require.Greater(t, n.SigmaReleased, 1.5*n.Sigma)
 	text := textOf(t, f)
-	require.Contains(t, text, fmt.Sprintf("of at least %d survivors %d may be corrupt, which leaves %d honest ones", n.Survivors, n.Corrupt, n.Shares))
+	require.Contains(t, text, fmt.Sprintf("of at least %d survivors' %d may be known to corrupt clients, which leaves %d honest ones", n.Survivors, n.Corrupt, n.Shares))
 	require.Contains(t, text, fmt.Sprintf("the coordinator fills each sum up to %d shares, %.3g times the noise", n.Filled, n.Surplus))
 	require.Contains(t, text, fmt.Sprintf("%d of them may be corrupt, which leaves sigma %.6g", n.FilledCorrupt, n.SigmaReleased))
 	require.Positive(t, n.SensitivityCost)
@@ -266,13 +272,53 @@ func TestSharesAreThoseOfThePromise(t *testing.T) {
 	l.Privacy.Epsilon, l.Scheme.Corrupt = 30, 0.01
 	l.Aggregation.View, l.Aggregation.Buckets = "bucket_means", plan.Buckets{Size: 40, Minimum: 20}
 	f = examine(t, l)
-	require.Contains(t, textOf(t, f), "may be corrupt (c*)")
+	require.Contains(t, textOf(t, f), "may be known to corrupt clients (c*)")
 	require.Equal(t, 20, f.Privacy.Noise.Survivors)
+}
+
+func TestAClientsOwnShareCountsAsKnown(t *testing.T) {
+	l := private(oneshot.Name, "distributed", 150)
+	l.Scheme.Corrupt = 0
+	f := examine(t, l)
+	n := f.Privacy.Noise
+	require.Equal(t, []int{l.Cohort.Minimum, 1, l.Cohort.Minimum - 1}, []int{n.Survivors, n.Corrupt, n.Shares})
+	require.Contains(t, textOf(t, f), fmt.Sprintf("of at least %d survivors' 1 may be known, to a corrupt client or to one that looks on and knows its own, which leaves %d honest ones", n.Survivors, n.Shares))
+}
+
+// TestATrustedCoordinatorIsPromisedNothing: where a plan trusts it, no client holds the
+// plan's shares against the session.
+func TestATrustedCoordinatorIsPromisedNothing(t *testing.T) {
+	for _, scheme := range []string{pairwise.Name, oneshot.Name} {
+		l := private(scheme, "distributed", 150)
+		require.NotNil(t, examine(t, l).Privacy.EpsilonCoordinator)
+		l.Privacy.TrustCoordinator = true
+		f := examine(t, l)
+		require.Nil(t, f.Privacy.EpsilonCoordinator)
+		require.Contains(t, *f.Privacy.CoordinatorReason, "trust_coordinator: no client checks")
+		require.Contains(t, textOf(t, f), "who sees a roster none: trust_coordinator")
+	}
+}
+
+func TestEpsilonWithoutAmplificationIsNotStatedWhereRedrawnNoiseCounts(t *testing.T) {
+	l := private(oneshot.Name, "central", 150)
+	for multiplier, stated := range map[float64]bool{3: true, 1: false} {
+		l.Privacy.NoiseMultiplier = multiplier
+		f := examine(t, l)
+		require.Equal(t, stated, f.Privacy.Noise.Unamplified != nil, multiplier)
+		if stated {
+			require.LessOrEqual(t, *f.Privacy.Noise.Unamplified, float64(maxUnamplified))
+		}
+		require.Equal(t, !stated, strings.Contains(textOf(t, f), "without amplification none: above 16 it is not stated"))
+	}
 }
 
 func TestAmplificationIsComparedWithItsAbsence(t *testing.T) {
 	for _, mode := range []string{"distributed", "central"} {
-		f := examine(t, private(oneshot.Name, mode, 150))
+		l := private(oneshot.Name, mode, 150)
+		if mode == "central" { // where less noise than that has no bound to state
+			l.Privacy.NoiseMultiplier = 3
+		}
+		f := examine(t, l)
 		require.Greater(t, *f.Privacy.Noise.Unamplified, 1.5**f.Privacy.EpsilonReleased)
 	}
 	l := private(oneshot.Name, "distributed", 150)
@@ -285,9 +331,7 @@ func TestAmplificationIsComparedWithItsAbsence(t *testing.T) {
 }
 
 func TestExtraAttemptCostsWhatTheNextOneAdds(t *testing.T) {
-	l := private(oneshot.Name, "distributed", 150)
-	l.Cohort.Participations = 0
-	p := check(t, l)
+	p := check(t, private(oneshot.Name, "distributed", 150))
 	f, err := Examine(p)
 	require.NoError(t, err)
 	for o, extra := range map[dp.Observer]*float64{dp.ObserverReleases: f.Privacy.Noise.ExtraReleased, dp.ObserverCoordinator: f.Privacy.Noise.ExtraCoordinator} {
@@ -303,8 +347,8 @@ func TestExtraAttemptCostsWhatTheNextOneAdds(t *testing.T) {
 func TestKnownHazardsAreWarnedOf(t *testing.T) {
 	safe := func() plan.Literal {
 		l := private(oneshot.Name, "distributed", 600)
-		l.Scheme.Corrupt, l.Scheme.Dropout, l.Cohort.Minimum = 0.01, 0.05, 460
-		l.Privacy.Epsilon, l.Privacy.EpsilonCoordinator, l.Privacy.NoiseMultiplier = 3, 9, 3
+		l.Scheme.Corrupt, l.Scheme.Dropout, l.Cohort.Minimum = 0.01, 0.02, 460
+		l.Privacy.Epsilon, l.Privacy.EpsilonCoordinator, l.Privacy.NoiseMultiplier = 3, 9.5, 4
 		l.Cohort.Population = 15000
 		return l
 	}
@@ -331,11 +375,10 @@ func TestKnownHazardsAreWarnedOf(t *testing.T) {
 		"local by coins": {func(l *plan.Literal) {
 			l.Privacy.Mode, l.Privacy.NoiseMultiplier, l.Privacy.EpsilonCoordinator = "local", 0.1, 0
 		}, "one alone promises little"},
-		"loud":    {func(l *plan.Literal) { l.Model.Tensors[0].Shape = []int{400000} }, "more than any update"},
-		"no cap":  {func(l *plan.Literal) { l.Cohort.Participations, l.Privacy.EpsilonCoordinator = 0, 0 }, "cohort.participations is not capped"},
-		"low cap": {func(l *plan.Literal) { l.Cohort.Participations = 2 }, "more often than that over all rounds"},
+		"loud":   {func(l *plan.Literal) { l.Model.Tensors[0].Shape = []int{400000} }, "more than any update"},
+		"no cap": {func(l *plan.Literal) { l.Cohort.Selection, l.Cohort.Population, l.Privacy.Epsilon = "uniform", 0, 9 }, "cohort.participations is not capped"},
 		"spent early": {func(l *plan.Literal) {
-			l.Rounds.Count, l.Cohort.Participations, l.Cohort.Minimum, l.Privacy.Epsilon, l.Privacy.EpsilonCoordinator = 400, 40, 430, 0.5, 0
+			l.Rounds.Count, l.Cohort.Minimum, l.Privacy.Epsilon, l.Privacy.EpsilonCoordinator = 400, 430, 0.5, 0
 		}, "the run ends there"},
 		"no room": {func(l *plan.Literal) { l.Privacy.NoiseMultiplier, l.Privacy.EpsilonCoordinator = 0, 0 }, "the budget is for one attempt at each round"},
 	} {
@@ -356,6 +399,9 @@ func TestKnownHazardsAreWarnedOf(t *testing.T) {
 	require.Contains(t, always, "under selection poisson there are no buckets to fall back on")
 	require.NotContains(t, always, "set aggregation.fallback")
 	require.NotContains(t, always, "no epsilon is finite")
+	capped := safe()
+	capped.Cohort.Selection, capped.Cohort.Population, capped.Cohort.Participations, capped.Privacy.Epsilon = "uniform", 0, 10, 9
+	require.NotContains(t, strings.Join(examine(t, capped).Warnings, "\n"), "is not capped")
 	none := &Findings{Privacy: Privacy{Noise: &Noise{}, Delta: pointer(1e-5), CoordinatorReason: pointer("no finite bound")}}
 	said := ""
 	none.warnPrivacy(func(format string, _ ...any) { said += format })
@@ -364,14 +410,14 @@ func TestKnownHazardsAreWarnedOf(t *testing.T) {
 
 func TestFailureOfACohortByCoinsCountsThePopulation(t *testing.T) {
 	l := private(plain.Name, "central", 100)
-	l.Cohort.Population, l.Cohort.Minimum = 300, 40
+	l.Cohort.Population, l.Cohort.Minimum = 300, 30
 	f := examine(t, l)
 	require.Greater(t, f.Rounds.Invited, 100)
 	// A client is in the sum with probability 1/3 * 8/10.
-	require.InEpsilon(t, exactBelow(300, 40, big.NewRat(11, 15)), f.Failure[0].Attempt, 1e-6)
+	require.InEpsilon(t, exactBelow(300, 30, big.NewRat(11, 15)), f.Failure[0].Attempt, 1e-6)
 	require.Contains(t, textOf(t, f), "each of 300 by a coin, never more than")
 
-	l.Scheme.Name, l.Rounds, l.Cohort.Participations = pairwise.Name, plan.Rounds{Count: 5, Attempts: 1}, 0 // and what a cohort of the expected size needs
+	l.Scheme.Name, l.Rounds = pairwise.Name, plan.Rounds{Count: 5, Attempts: 1} // and what a cohort of the expected size needs
 	g := examine(t, l)
 	require.GreaterOrEqual(t, g.Failure[0].Attempt, f.Failure[0].Attempt)
 	require.Less(t, g.Failure[0].Attempt, 0.05)

@@ -44,7 +44,7 @@ func (f *Findings) writePrivacy(section func(string), line func(string, string, 
 	row("who sees released models", "%s", epsilonText(p.EpsilonReleased, p.ReleasedReason))
 	row("who sees a roster", "%s", epsilonText(p.EpsilonCoordinator, p.CoordinatorReason))
 	if n.Sampling.Rate != nil {
-		row("without amplification", "%s", epsilonText(n.Unamplified, nil))
+		row("without amplification", "%s", epsilonText(n.Unamplified, p.unamplifiedReason()))
 	}
 	row("one attempt more", "%s who sees released models, %s who sees a roster; an attempt that fails after unmasking began costs as much as one that succeeds",
 		more(n.ExtraReleased), more(n.ExtraCoordinator))
@@ -89,19 +89,35 @@ func (n *Noise) writeShares(row func(string, string, ...any), f *Findings) {
 	case f.Privacy.Mode == "local":
 		row("shares", "each client's alone suffices; a sum of a full %s holds %.3g times the noise", f.unit(), n.Surplus)
 	case n.Filled > 0:
-		row("shares", "of at least %d survivors %d may be corrupt, which leaves %d honest ones, of sigma %.4g each%s",
-			n.Survivors, n.Corrupt, n.Shares, n.ShareSigma, f.theirs())
+		row("shares", "of at least %d survivors' %s, which leaves %d honest ones, of sigma %.4g each%s",
+			n.Survivors, known(n.Corrupt), n.Shares, n.ShareSigma, f.theirs())
 	case f.Buckets != nil:
-		row("shares", "of at least %d in a bucket or sum %d may be corrupt (c*), which leaves %d honest ones (h), of sigma %.4g each; a full %s adds %.3g times the noise reckoned with",
-			n.Survivors, n.Corrupt, n.Shares, n.ShareSigma, f.unit(), n.Surplus)
+		row("shares", "of at least %d in a bucket or sum %s (c*), which leaves %d honest ones (h), of sigma %.4g each; a full %s adds %.3g times the noise reckoned with",
+			n.Survivors, known(n.Corrupt), n.Shares, n.ShareSigma, f.unit(), n.Surplus)
 	default:
-		row("shares", "of at least %d survivors %d may be corrupt, which leaves %d honest ones, of sigma %.4g each; a full %s adds %.3g times the noise reckoned with",
-			n.Survivors, n.Corrupt, n.Shares, n.ShareSigma, f.unit(), n.Surplus)
+		row("shares", "of at least %d survivors' %s, which leaves %d honest ones, of sigma %.4g each; a full %s adds %.3g times the noise reckoned with",
+			n.Survivors, known(n.Corrupt), n.Shares, n.ShareSigma, f.unit(), n.Surplus)
 	}
 	if n.Filled > 0 {
 		row("released models", "the coordinator fills each sum up to %d shares, %.3g times the noise of those above, so that the noise does not tell how many were drawn; "+
 			"%d of them may be corrupt, which leaves sigma %.6g", n.Filled, n.Surplus, n.FilledCorrupt, n.SigmaReleased)
 	}
+}
+
+// known says how many shares whoever looks on may take off.
+func known(shares int) string {
+	if shares == 1 {
+		return "1 may be known, to a corrupt client or to one that looks on and knows its own"
+	}
+	return fmt.Sprintf("%d may be known to corrupt clients", shares)
+}
+
+// unamplifiedReason says why Unamplified is null.
+func (p Privacy) unamplifiedReason() *string {
+	if p.EpsilonCoordinator != nil || p.CoordinatorReason == nil {
+		return nil
+	}
+	return pointer(fmt.Sprintf("above %d it is not stated, as noise that is redrawn beyond its cut would count", maxUnamplified))
 }
 
 // theirs says whom the noise of the fewest honest shares is for.

@@ -9,8 +9,6 @@ const (
 	weak = 10
 	// noisy is the surplus of noise above which a plan is called wasteful.
 	noisy = 1.2
-	// cappedOften is the share of clients that reach their cap above which it is said.
-	cappedOften = 0.01
 )
 
 // warnPrivacy names what is known to go wrong with promises like the plan's.
@@ -71,14 +69,11 @@ func (f *Findings) warnCohort(say func(string, ...any)) {
 	if c == nil {
 		say("cohort.selection: nothing is claimed for who is drawn, so released models tell as much as rosters; selection poisson would count")
 	} else {
-		say("cohort.population %d: coins fall at rate %.4g whoever is enrolled; with fewer clients than that cohorts are smaller under the same noise and denominator, and with more the run stops; "+
-			"at least (1 - scheme.dropout) of them must be enrolled and answer, whatever the coins of others are", *c.Population, *c.Rate)
+		say("cohort.population %d: coins fall at rate %.4g whoever is enrolled; with fewer clients than that cohorts are smaller under the same noise and denominator, and with more, or fewer than (1 - scheme.dropout) of that, the run stops; "+
+			"of those enrolled at least (1 - scheme.dropout) must answer if asked, whatever the coins of others are", *c.Population, *c.Rate)
 		say("cohort.selection poisson: publish neither who survived a round nor how many did; to whoever learns it, the epsilon for rosters applies")
 	}
-	if n.Participations == 0 && f.Privacy.EpsilonCoordinator != nil {
-		say("cohort.participations is not capped: against who sees rosters every attempt counts")
-	}
-	if n.CapReached != nil && *n.CapReached > cappedOften {
-		say("cohort.participations %d: coins draw %.2g of the clients more often than that over all rounds; they are left out, and late cohorts are smaller", n.Participations, *n.CapReached)
+	if c == nil && n.Participations == 0 { // coins allow no cap
+		say("cohort.participations is not capped: every attempt counts for each client")
 	}
 }
