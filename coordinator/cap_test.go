@@ -221,7 +221,7 @@ func TestDrawLastsThoughOthersAreEnrolled(t *testing.T) {
 			w.start()
 			invited := w.began[0].invited
 			require.Greater(t, len(invited), 2)
-			w.until("half of the uploads", func() bool { return w.engine.State().Uploads == len(invited)/2 })
+			w.until("half of the cohort", func() bool { return w.engine.State().Admitted == len(invited)/2 })
 			before := w.devices
 			for i := range 10 { // names before, between and behind the others
 				w.devices = append(w.devices, newDevice(w, 30+i))

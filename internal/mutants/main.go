@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +45,9 @@ func checkAll(ctx context.Context, w io.Writer, dir string, words []string) (boo
 		return false, fmt.Errorf("git applies the patches: %w", err)
 	}
 	mutants, badPatches := loadMutants(filepath.Join(root, "testdata", "mutants"), words)
+	if mutants, err = share(mutants, os.Getenv("MUTANTS_PART")); err != nil {
+		return false, err
+	}
 	if len(mutants) == 0 && badPatches == nil {
 		if len(words) > 0 {
 			return false, fmt.Errorf("no patch under testdata/mutants has %s in its name", strings.Join(words, " or "))
@@ -126,4 +131,21 @@ func report(w io.Writer, o outcome, took time.Duration) {
 	}
 	fmt.Fprintf(w, "%-8s %5.1fs  %s\n    %s\n", o.verdict, took.Seconds(), o.mutant.name,
 		strings.ReplaceAll(o.detail, "\n", "\n    "))
+}
+
+// share is the part of the mutants that K/N asks for: those whose names fall into it. All
+// of them if nothing is asked for.
+func share(mutants []mutant, part string) ([]mutant, error) {
+	if part == "" {
+		return mutants, nil
+	}
+	var k, n uint32
+	if _, err := fmt.Sscanf(part, "%d/%d", &k, &n); err != nil || n == 0 || k >= n {
+		return nil, fmt.Errorf("MUTANTS_PART %q is not K/N with K below N", part)
+	}
+	return slices.DeleteFunc(mutants, func(m mutant) bool {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(m.name)) // a hash never fails
+		return h.Sum32()%n != k
+	}), nil
 }
