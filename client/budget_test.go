@@ -154,15 +154,23 @@ func TestABudgetThatIsTooSmallForOneTakesNoPart(t *testing.T) {
 	})
 }
 
+// failedOnce is an attempt that ended at the nth time of a call, on a device whose lifetime
+// budget is what one contribution costs.
+func failedOnce(t *testing.T, call string, nth int) (s *script, memory *client.Memory, one float64) {
+	t.Helper()
+	terms := noisyTerms(t, secagg.PrivacyDistributed, nil)
+	one = dp.Epsilon(costing(t, terms), 1e-5, false) * (1 + 1e-6)
+	memory = client.NewMemory()
+	s = offered(t, terms, 1)
+	s.fail = failOn(call, nth, errUnavailable)
+	_, err := s.against(t, memory, adder(1), client.WithConsent(limits(one))).RunOnce(t.Context())
+	require.ErrorIs(t, err, errUnavailable)
+	return s, memory, one
+}
+
 func TestABudgetIsChargedBeforeTheUploadAndOnceForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		terms := noisyTerms(t, secagg.PrivacyDistributed, nil)
-		one := dp.Epsilon(costing(t, terms), 1e-5, false) * (1 + 1e-6)
-		memory := client.NewMemory()
-		s := offered(t, terms, 1)
-		s.fail = failOn("upload 3", 1, errUnavailable)
-		_, err := s.against(t, memory, adder(1), client.WithConsent(limits(one))).RunOnce(t.Context())
-		require.ErrorIs(t, err, errUnavailable)
+		s, memory, one := failedOnce(t, "upload 3", 1)
 		require.Equal(t, []string{"check-in", "keep", "send 0", "send 1", "put", "send 2", "create", "close", "put", "keep", "upload 3"}, s.told(),
 			"the ledger's head before it joins, the charge before it uploads")
 		spent, err := memory.Account()
@@ -182,17 +190,11 @@ func TestABudgetIsChargedBeforeTheUploadAndOnceForIt(t *testing.T) {
 
 func TestABudgetLoweredBeforeTheUploadKeepsItHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		terms := noisyTerms(t, secagg.PrivacyDistributed, nil)
-		one := dp.Epsilon(costing(t, terms), 1e-5, false) * (1 + 1e-6)
-		memory := client.NewMemory()
-		s := offered(t, terms, 1)
-		s.fail = failOn("keep", 2, errFault) // the charge
-		_, err := s.against(t, memory, adder(1), client.WithConsent(limits(one))).RunOnce(t.Context())
-		require.ErrorIs(t, err, errFault)
+		s, memory, one := failedOnce(t, "keep", 2) // the charge
 		require.Zero(t, s.calls["upload 3"])
 		s.fail, s.calls = nil, map[string]int{}
 		s.offers = []client.Offer{{}}
-		_, err = s.against(t, memory, adder(1), client.WithConsent(limits(one/2))).RunOnce(t.Context())
+		_, err := s.against(t, memory, adder(1), client.WithConsent(limits(one/2))).RunOnce(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, s.calls["upload 3"])
 	})
@@ -275,6 +277,9 @@ func TestAHeadThatIsNotDurableJoinsNothing(t *testing.T) {
 func TestALifetimeBudgetNeedsAStateThatRemembers(t *testing.T) {
 	s := newScript(t)
 	_, err := client.New(s, adder(1), as("c0", client.WithConsent(limits(1)))...)
+	require.ErrorIs(t, err, client.ErrOptions)
+	pointed := limits(1)
+	_, err = client.New(s, adder(1), as("c0", client.WithConsent(&pointed))...)
 	require.ErrorIs(t, err, client.ErrOptions)
 	_, err = client.New(s, adder(1), as("c0", client.WithConsent(limits(1)), client.WithState(client.NewMemory()))...)
 	require.NoError(t, err)

@@ -51,8 +51,9 @@ type Limits struct {
 	// plan says.
 	TrustCoordinator bool
 	// NoiseMultiplier is the least standard deviation of the noise in an opened sum, over
-	// the norm that contributions are clipped to, which is by how much one of them can
-	// change the sum. Zero means any.
+	// by how much one contribution can change that: a little more than the norm that it is
+	// clipped to, and twice as much under relation replace-one (secagg.Terms.NoiseMultiplier).
+	// Zero means any.
 	NoiseMultiplier float64
 	// MinShares is the fewest honest clients, in the plan's own reckoning, in a sum that
 	// they share the noise of. Zero means any. It is asked of privacy mode distributed
@@ -96,8 +97,8 @@ func (l Limits) Allow(task secagg.Task) error {
 		return ErrConsent.At("model of %d bytes, at most %d allowed", file, size)
 	case exact(t) && !l.TrustCoordinator:
 		return ErrConsent.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
-	case l.NoiseMultiplier > 0 && !(multiplier(t) >= l.NoiseMultiplier):
-		return ErrConsent.At("noise multiplier %.4g, at least %g allowed", multiplier(t), l.NoiseMultiplier)
+	case l.NoiseMultiplier > 0 && !(t.NoiseMultiplier() >= l.NoiseMultiplier):
+		return ErrConsent.At("noise multiplier %.4g, at least %g allowed", t.NoiseMultiplier(), l.NoiseMultiplier)
 	case t.Privacy == secagg.PrivacyDistributed && t.Noise.Shares() < l.MinShares:
 		return ErrConsent.At("noise shared by as few as %d honest clients, at least %d allowed", t.Noise.Shares(), l.MinShares)
 	}
@@ -145,15 +146,4 @@ func (l Limits) check() error {
 		return ErrOptions.At("limits: lifetime delta %v is not in (0,1)", l.LifetimeDelta)
 	}
 	return nil
-}
-
-// multiplier is the standard deviation of the promised noise over what one client can
-// change of a sum, on the grid of the encoding and under the terms' relation; 0 without
-// noise.
-func multiplier(t secagg.Terms) float64 {
-	m, err := t.Mechanism()
-	if err != nil {
-		return 0
-	}
-	return m.Multiplier(t.Noise.Relation)
 }

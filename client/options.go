@@ -73,6 +73,9 @@ func (o *options) check() error {
 	if o.consent == nil {
 		o.consent = Limits{}
 	}
+	if l, ok := o.consent.(*Limits); ok && l != nil {
+		o.consent = *l // as it is now
+	}
 	if l, ok := o.consent.(Limits); ok {
 		if err := l.check(); err != nil {
 			return err

@@ -12,8 +12,9 @@ import (
 	"github.com/choir-fl/choir/secagg/field"
 )
 
-// decoder reads the opened sums of one attempt. Noise that the coordinator adds itself
-// was drawn before it was made, so before there are sums.
+// decoder reads the opened sums of one attempt. The coordinator's own noise is drawn when
+// it is made, so before there are sums; only shares that are filled up to are drawn
+// after, always as many.
 type decoder struct {
 	quantizer field.Quantizer
 	buckets   int // that the cohort was divided into

@@ -79,6 +79,9 @@ func (e *Engine) over(fx round.Effects) {
 		next.ledger = e.cfg.Ledger.Head()
 		if e.exhausted != "" {
 			next.status, next.reason = BudgetExhausted, e.exhausted
+			if e.fail(e.forgetNoise(&next)) {
+				return
+			}
 		}
 		next.ended, err = r.line()
 		if e.fail(err) || e.fail(e.swap(next)) {

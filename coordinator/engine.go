@@ -49,7 +49,7 @@ type Config struct {
 	Authority ed25519.PublicKey // enrolment authority
 	Ledger    Ledger
 	Observer  Observer
-	// Coins must be cryptographically secure; it seeds a new run's sampling.
+	// Coins must be cryptographically secure; it seeds a run's sampling and its own noise.
 	Coins io.Reader
 	// Workers is the number of goroutines that open a sum; at least 1.
 	Workers int

@@ -81,37 +81,28 @@ type charges struct {
 	guarantee plan.Guarantee
 }
 
-// entry finds an attempt of the job.
-func (c charges) entry(id secagg.RoundID) (ledger.Entry, bool) {
-	all := c.book.Entries()
-	i := slices.IndexFunc(all, func(e ledger.Entry) bool { return e.ID == id })
-	if i < 0 {
-		return ledger.Entry{}, false
-	}
-	return all[i], true
-}
-
 // Reserve implements Charges.
 func (c charges) Reserve(id secagg.RoundID) error {
-	if e, ok := c.entry(id); !ok || e.State != ledger.Reserved {
-		if err := c.stated(); err != nil {
+	if e, ok := c.book.Entry(id); !ok || e.State != ledger.Reserved {
+		if err := c.bounded(); err != nil {
 			return err
 		}
 	}
 	return c.book.Reserve(id, c.plan, c.charge)
 }
 
-// stated refuses an attempt after which no bound within the budget could be stated. The
+// bounded refuses an attempt after which no bound within the budget could be stated. The
 // ledger adds up divergences; that shares of noise are redrawn, which no longer costs
 // nothing at large epsilons, is for the plan's guarantee to know.
-func (c charges) stated() error {
+func (c charges) bounded() error {
 	attempts, _ := c.attempts()
+	g := c.book.Genesis()
 	for _, x := range []struct {
 		who    dp.Observer
-		budget ledger.Budget
-	}{{dp.ObserverReleases, c.book.Genesis().Releases}, {dp.ObserverCoordinator, c.book.Genesis().Rosters}} {
-		if epsilon, ok := c.guarantee.Enforced(x.who, attempts+1); x.budget.Epsilon > 0 && (!ok || !(epsilon <= x.budget.Epsilon)) {
-			return ledger.ErrBudget.At("population %s: %d attempts of job %s spend epsilon %.4g of %g for observer %s", c.book.Genesis().Population, attempts+1, c.job, epsilon, x.budget.Epsilon, x.who)
+		budget float64
+	}{{dp.ObserverReleases, g.Releases.Epsilon}, {dp.ObserverCoordinator, g.Rosters.Epsilon}} {
+		if epsilon, ok := c.guarantee.Enforced(x.who, attempts+1); x.budget > 0 && !(ok && epsilon <= x.budget) {
+			return ledger.ErrBudget.At("population %s: %d attempts of job %s spend epsilon %.4g of %g for observer %s", g.Population, attempts+1, c.job, epsilon, x.budget, x.who)
 		}
 	}
 	return nil
@@ -133,7 +124,7 @@ func (c charges) attempts() (n int, alike bool) {
 // Settle implements Charges. What was reserved is what was released, also where the run
 // goes on under another plan before the ledger hears of it.
 func (c charges) Settle(id secagg.RoundID, released secagg.Digest) error {
-	e, ok := c.entry(id)
+	e, ok := c.book.Entry(id)
 	if !ok {
 		return ledger.ErrUnknown.At("%s", id)
 	}
@@ -150,7 +141,7 @@ func (c charges) Void(id secagg.RoundID) error {
 
 // Room implements Balance.
 func (c charges) Room() error {
-	if err := c.stated(); err != nil {
+	if err := c.bounded(); err != nil {
 		return err
 	}
 	return c.book.Room(c.job, c.charge)
@@ -158,7 +149,7 @@ func (c charges) Room() error {
 
 // Has implements Balance.
 func (c charges) Has(id secagg.RoundID) bool {
-	_, ok := c.entry(id)
+	_, ok := c.book.Entry(id)
 	return ok
 }
 

@@ -107,20 +107,9 @@ func TestCentralNoiseBelongsToItsAttempt(t *testing.T) {
 	require.Equal(t, coordinator.Finished, clean.run().Status)
 
 	w := noisedWorld("plain", "central", 2, false)(t)
-	w.hold["open"] = true
 	w.start()
-	w.until("the opening", func() bool {
-		return slices.ContainsFunc(w.works, func(x work) bool { return x.name == "open" })
-	})
-	i := slices.IndexFunc(w.works, func(x work) bool { return x.name == "open" })
-	w.works[i].run() // and nobody hears of it
-	w.hold["open"] = false
-	w.start()
-	require.Equal(t, coordinator.Finished, w.run().Status)
-	require.Len(t, w.reports, 2)
-	for i := range w.reports {
-		require.Equal(t, clean.reports[i].Model, w.reports[i].Model)
-	}
+	diesOpening(w)
+	requireSameModels(clean, w)
 
 	// Everybody adds the same in both rounds: without noise the rounds would not differ.
 	first, second := clean.models[0].Values(), clean.models[1].Values()
@@ -156,6 +145,38 @@ func failOpening(w *world) {
 	require.NoError(w.t, w.engine.Resume())
 }
 
+// failUploading lets the attempt under way fail before anything was unmasked.
+func failUploading(w *world) {
+	w.t.Helper()
+	w.until("an upload", w.uploading(1))
+	require.NoError(w.t, w.engine.Pause())
+	w.quiet()
+	require.NoError(w.t, w.engine.Resume())
+}
+
+// diesOpening lets the coordinator die when it has opened the sums of the attempt under
+// way, and nobody has heard of it, and start again.
+func diesOpening(w *world) {
+	w.t.Helper()
+	opens := func(x work) bool { return x.name == "open" }
+	w.hold["open"] = true
+	w.until("the opening", func() bool { return slices.ContainsFunc(w.works, opens) })
+	w.works[slices.IndexFunc(w.works, opens)].run()
+	w.hold["open"] = false
+	w.start()
+}
+
+// requireSameModels runs w to its end, and requires that each round released what it did
+// in a run in which nothing happened.
+func requireSameModels(clean, w *world) {
+	w.t.Helper()
+	require.Equal(w.t, coordinator.Finished, w.run().Status)
+	require.Len(w.t, w.reports, len(clean.reports))
+	for i := range w.reports {
+		require.Equal(w.t, clean.reports[i].Model, w.reports[i].Model, "round %d", i+1)
+	}
+}
+
 func TestAttemptThatFailsAfterUnmaskingStaysCharged(t *testing.T) {
 	for _, scheme := range []string{"plain", "pairwise", "oneshot"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -177,10 +198,7 @@ func TestAttemptThatFailsBeforeUnmaskingCostsNothing(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			w := noisedWorld(scheme, "distributed", 1, false)(t)
 			w.start()
-			w.until("an upload", w.uploading(1))
-			require.NoError(t, w.engine.Pause())
-			w.quiet()
-			require.NoError(t, w.engine.Resume())
+			failUploading(w)
 			require.Equal(t, coordinator.Finished, w.run().Status)
 			require.Equal(t, []string{"1/1 voided", "1/2 committed"}, w.charges())
 			w.requireSpent(w.reports[0], 0)
@@ -195,10 +213,7 @@ func TestAttemptThatFailsBeforeUnmaskingCostsNothing(t *testing.T) {
 func TestContributionsThatAreSeenAreCharged(t *testing.T) {
 	w := noisedWorld("plain", "local", 1, false)(t)
 	w.start()
-	w.until("an upload", w.uploading(1))
-	require.NoError(t, w.engine.Pause())
-	w.quiet()
-	require.NoError(t, w.engine.Resume())
+	failUploading(w)
 	require.Equal(t, coordinator.Finished, w.run().Status)
 	require.Equal(t, []string{"1/1 reserved", "1/2 committed"}, w.charges())
 	w.requireSpent(w.reports[1], 2)
@@ -282,10 +297,7 @@ func TestClipNormMovesToTheQuantileAndLasts(t *testing.T) {
 					require.Positive(t, tasks)
 					w.start()
 				}
-				require.Equal(t, coordinator.Finished, w.run().Status)
-				for i := range w.reports {
-					require.Equal(t, clean.reports[i].Model, w.reports[i].Model, "round %d", i+1)
-				}
+				requireSameModels(clean, w)
 			})
 		}
 	}

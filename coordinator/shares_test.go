@@ -2,7 +2,6 @@ package coordinator_test
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -141,20 +140,9 @@ func TestSharesThatAreFilledUpBelongToTheirAttempt(t *testing.T) {
 	require.Equal(t, coordinator.Finished, clean.run().Status)
 
 	w := coined("distributed", 2)(t)
-	w.hold["open"] = true
 	w.start()
-	w.until("the opening", func() bool {
-		return slices.ContainsFunc(w.works, func(x work) bool { return x.name == "open" })
-	})
-	i := slices.IndexFunc(w.works, func(x work) bool { return x.name == "open" })
-	w.works[i].run() // and nobody hears of it
-	w.hold["open"] = false
-	w.start()
-	require.Equal(t, coordinator.Finished, w.run().Status)
-	require.Len(t, w.reports, 2)
-	for i := range w.reports {
-		require.Equal(t, clean.reports[i].Model, w.reports[i].Model)
-	}
+	diesOpening(w)
+	requireSameModels(clean, w)
 
 	again := coined("distributed", 2)(t) // of the same terms, so that its rounds are rotated alike
 	again.start()

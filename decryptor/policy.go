@@ -45,7 +45,8 @@ type Limits struct {
 	// refused, whatever the plan says.
 	Exact bool
 	// NoiseMultiplier is the least standard deviation of the noise in an opened sum, over
-	// the norm that contributions are clipped to. Zero means any.
+	// by how much one contribution can change that (secagg.Terms.NoiseMultiplier). Zero
+	// means any.
 	NoiseMultiplier float64
 }
 
@@ -85,8 +86,8 @@ func (l Limits) allow(t secagg.Terms) error {
 		return ErrLimits.At("buckets of as few as %d clients, at least %d allowed", t.Buckets.Minimum, l.BucketMinimum)
 	case exact(t) && !l.Exact:
 		return ErrLimits.At("privacy mode %q opens exact sums to the coordinator", t.Privacy)
-	case l.NoiseMultiplier > 0 && !(multiplier(t) >= l.NoiseMultiplier):
-		return ErrLimits.At("noise multiplier %.4g, at least %g allowed", multiplier(t), l.NoiseMultiplier)
+	case l.NoiseMultiplier > 0 && !(t.NoiseMultiplier() >= l.NoiseMultiplier):
+		return ErrLimits.At("noise multiplier %.4g, at least %g allowed", t.NoiseMultiplier(), l.NoiseMultiplier)
 	}
 	return nil
 }
@@ -154,15 +155,4 @@ func (p Policy) check() (Policy, int, error) {
 		return p, 0, ErrPolicy.At("no scheme to serve")
 	}
 	return p, self, nil
-}
-
-// multiplier is the standard deviation of the promised noise over what one client can
-// change of a sum, on the grid of the encoding and under the terms' relation; 0 without
-// noise.
-func multiplier(t secagg.Terms) float64 {
-	m, err := t.Mechanism()
-	if err != nil {
-		return 0
-	}
-	return m.Multiplier(t.Noise.Relation)
 }

@@ -7,14 +7,10 @@ const maxWholeOrder = 64
 
 // Epsilon converts rho of concentrated privacy to epsilon at delta, for whoever keeps a
 // budget without an accountant: a device adds the rho of its releases and asks this. It
-// is the least over orders a of
-//
-//	a rho + ln(1 - 1/a) - (ln delta + ln a)/(a - 1)
-//
-// (Canonne, Kamath and Steinke 2020, proposition 12), rounded up, and 0 where the total
-// variation itself is within delta (Bretagnolle and Huber). If whole is false, rho bounds
-// the Rényi divergence of every real order a > 1 by a rho, and so does the search; if it
-// is true, only that of the whole orders 2 to 64 (Skellam), and no other is used.
+// is the least of [EpsilonAt] over orders a, at which the divergence is a rho. If whole is
+// false, rho bounds the Rényi divergence of every real order a > 1 so, and the search is
+// over these; if it is true, only that of the whole orders 2 to 64 (Skellam), and no other
+// is used.
 //
 // rho = 0 gives 0. A rho that is negative, infinite or not a number, or a delta
 // outside (0, 1), gives +Inf: nothing is promised.
@@ -27,34 +23,41 @@ func Epsilon(rho, delta float64, whole bool) float64 {
 	case whole:
 		best := math.Inf(1)
 		for a := 2.0; a <= maxWholeOrder; a++ {
-			best = min(best, epsilonAt(a, rho, delta))
+			best = min(best, EpsilonAt(a, a*rho, delta))
 		}
 		return best
 	}
 	// The bound is unimodal in ln(a - 1); any order is valid, so the search need not be exact.
-	const golden = 0.6180339887498949
-	f := func(l float64) float64 { return epsilonAt(1+math.Exp(l), rho, delta) }
+	at := func(l float64) float64 {
+		a := 1 + math.Exp(l)
+		return EpsilonAt(a, a*rho, delta)
+	}
 	lo, hi := -30.0, 30.0
-	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
-	fa, fb := f(a), f(b)
 	for hi-lo > 1e-7*(1+math.Abs(lo)) {
-		if fa <= fb {
-			hi, b, fb = b, a, fa
-			a = hi - golden*(hi-lo)
-			fa = f(a)
+		third := (hi - lo) / 3
+		if at(lo+third) <= at(hi-third) {
+			hi -= third
 		} else {
-			lo, a, fa = a, b, fb
-			b = lo + golden*(hi-lo)
-			fb = f(b)
+			lo += third
 		}
 	}
-	return f(lo + (hi-lo)/2)
+	return at(lo + (hi-lo)/2)
 }
 
-// epsilonAt is the bound at one order, above its exact value.
-func epsilonAt(order, rho, delta float64) float64 {
-	rdp := order * rho
-	if delta*delta+math.Expm1(-rdp) > 0 {
+// EpsilonAt converts a bound rdp of the Rényi divergence of one order a > 1 to epsilon at
+// delta:
+//
+//	rdp + ln(1 - 1/a) - (ln delta + ln a)/(a - 1)
+//
+// (Canonne, Kamath and Steinke 2020, proposition 12), rounded up; never below 0, and 0
+// where the total variation itself is within delta (Bretagnolle and Huber). An order that
+// is not above 1 and finite, a divergence that is negative, or a delta outside (0, 1),
+// gives +Inf, as NaN does: nothing is promised.
+func EpsilonAt(order, rdp, delta float64) float64 {
+	switch {
+	case !(order > 1 && order <= math.MaxFloat64 && rdp >= 0 && delta > 0 && delta < 1):
+		return math.Inf(1)
+	case delta*delta+math.Expm1(-rdp) > 0:
 		return 0
 	}
 	gain, price := math.Log1p(-1/order), (math.Log(delta)+math.Log(order))/(order-1)

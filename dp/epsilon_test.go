@@ -64,3 +64,18 @@ func TestEpsilonPromisesNothingOfNonsense(t *testing.T) {
 		require.Zero(t, Epsilon(1e-12, 1e-5, whole), "total variation within delta")
 	}
 }
+
+func TestEpsilonAtPromisesNothingOfNonsense(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range [][3]float64{{1, 1, 1e-5}, {.5, 1, 1e-5}, {nan, 1, 1e-5}, {inf, 1, 1e-5}, {2, -1, 1e-5}, {2, nan, 1e-5}, {2, inf, 1e-5},
+		{2, 1, 0}, {2, 1, 1}, {2, 1, -1}, {2, 1, nan}, {2, 0, 2}} {
+		require.Equal(t, inf, EpsilonAt(c[0], c[1], c[2]), "%v", c)
+	}
+	require.Zero(t, EpsilonAt(2, 1e-12, 1e-5), "total variation within delta")
+	// Reference, entry 35: order 32.
+	got := EpsilonAt(32, 1.1, 1e-5)
+	require.InDelta(t, 1.32783806176, got, 1e-10)
+	exact := 1.1 + math.Log1p(-1./32) - (math.Log(1e-5)+math.Log(32))/31
+	require.Greater(t, got, exact, "rounded up")
+	require.InEpsilon(t, exact, got, 1e-13)
+}

@@ -42,10 +42,118 @@ func TestIncompleteEventsAreRefused(t *testing.T) {
 		_, err := NewEvent(s)
 		require.ErrorIs(t, err, ErrEvent, name)
 	}
+}
+
+func TestNoiseOfAnotherMechanismIsRefused(t *testing.T) {
+	skellam := Spec{Mechanism: Skellam, Relation: ZeroOut, Sampling: Sampling{Mode: SamplingNone}, Variance: big.NewRat(9, 1), Clip: 2, L1: 3, Dimension: 1, Count: 1}
+	e, err := NewEvent(skellam)
+	require.NoError(t, err)
+	require.Equal(t, 3., e.StdDev())
+	require.Equal(t, 3., e.L1Sensitivity())
+	skellam.Variance.SetInt64(1)
+	e.Spec().Variance.SetInt64(1)
+	require.Equal(t, 3., e.StdDev(), "the variance is a copy, in and out")
+	for name, change := range map[string]func(*Spec){
+		"variance 0": func(s *Spec) { s.Variance = new(big.Rat) }, "variance below 0": func(s *Spec) { s.Variance = big.NewRat(-1, 1) },
+		"both": func(s *Spec) { s.StdDev = 1 }, "no L1": func(s *Spec) { s.L1 = 0 }, "L1 below L2": func(s *Spec) { s.L1 = 1.9 },
+		"L1 NaN": func(s *Spec) { s.L1 = math.NaN() }, "L1 Inf": func(s *Spec) { s.L1 = math.Inf(1) },
+		"L1 of dgauss": func(s *Spec) { s.Mechanism = DiscreteGaussian }, "variance of laplace": func(s *Spec) { s.Mechanism, s.L1 = Laplace, 0 },
+		"no law of that number": func(s *Spec) { s.Mechanism = 9 },
+	} {
+		s := skellam
+		change(&s)
+		_, err := NewEvent(s)
+		require.ErrorIs(t, err, ErrEvent, name)
+	}
 	s := valid()
-	s.Sampling = Sampling{Mode: SamplingFixed, Population: 10, Size: 2}
-	_, err := NewEvent(s)
-	require.ErrorIs(t, err, ErrSampling, "fixed size needs replace-one")
+	s.Mechanism, s.Relation, s.Sampling = Laplace, ReplaceOne, Sampling{Mode: SamplingNone}
+	e, err = NewEvent(s)
+	require.NoError(t, err)
+	require.Equal(t, 3., e.L1Sensitivity(), "of Laplace the clip is in the L1 norm")
+}
+
+func TestSamplingThatMakesNoSenseIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		sampling Sampling
+		relation Relation
+		want     error
+	}{
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 2}, ReplaceOne, nil},
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 2}, ZeroOut, ErrSampling},
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 2}, AddRemove, ErrSampling},
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 0}, ReplaceOne, ErrEvent},
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 11}, ReplaceOne, ErrEvent},
+		{Sampling{Mode: SamplingFixed, Population: 10, Size: 2, Rate: .2}, ReplaceOne, ErrEvent},
+		{Sampling{Mode: SamplingTruncatedPoisson, Rate: .2, Population: 10, Size: 3}, AddRemove, nil},
+		{Sampling{Mode: SamplingTruncatedPoisson, Rate: .2, Population: 10, Size: 3}, ZeroOut, nil},
+		{Sampling{Mode: SamplingTruncatedPoisson, Rate: .2, Population: 10, Size: 3}, ReplaceOne, ErrSampling},
+		{Sampling{Mode: SamplingTruncatedPoisson, Rate: .2, Population: 10}, ZeroOut, ErrEvent},
+		{Sampling{Mode: SamplingTruncatedPoisson, Population: 10, Size: 3}, ZeroOut, ErrEvent},
+		{Sampling{Mode: SamplingPoisson, Rate: -.1}, ZeroOut, ErrEvent},
+		{Sampling{Mode: SamplingPoisson, Rate: 1}, ReplaceOne, nil},
+		{Sampling{Mode: SamplingNone, Rate: .1}, ZeroOut, ErrEvent},
+		{Sampling{Mode: SamplingNone, Population: 10}, ZeroOut, ErrEvent},
+		{Sampling{Mode: 9}, ZeroOut, ErrEvent},
+	} {
+		s := valid()
+		s.Sampling, s.Relation = c.sampling, c.relation
+		_, err := NewEvent(s)
+		require.ErrorIs(t, err, c.want, "%+v", c)
+	}
+}
+
+func TestTimesStaysBelowTheLargestCount(t *testing.T) {
+	e, err := NewEvent(valid())
+	require.NoError(t, err)
+	more, err := e.Times(MaxCount / 10)
+	require.NoError(t, err)
+	require.EqualValues(t, MaxCount/10*10, more.Spec().Count)
+	require.EqualValues(t, 10, e.Spec().Count)
+	for _, n := range []int64{0, -1, MaxCount/10 + 1, math.MaxInt64} {
+		_, err = e.Times(n)
+		require.ErrorIs(t, err, ErrEvent, "%d", n)
+	}
+	_, err = Event{}.Times(1)
+	require.ErrorIs(t, err, ErrEvent)
+}
+
+func TestNamesAreThoseOfPlans(t *testing.T) {
+	for i, name := range []string{"zero-out", "add-remove", "replace-one"} {
+		r, err := ParseRelation(name)
+		require.NoError(t, err)
+		require.Equal(t, Relation(i+1), r)
+		require.Equal(t, name, r.String())
+	}
+	for i, name := range []string{"gaussian", "dgauss", "skellam", "laplace"} {
+		m, err := ParseMechanism(name)
+		require.NoError(t, err)
+		require.Equal(t, Mechanism(i+1), m)
+		require.Equal(t, name, m.String())
+	}
+	for i, name := range []string{"none", "poisson", "fixed", "truncated-poisson"} {
+		m, err := ParseSamplingMode(name)
+		require.NoError(t, err)
+		require.Equal(t, SamplingMode(i+1), m)
+		require.Equal(t, name, m.String())
+	}
+	for i, name := range []string{"client", "example"} {
+		u, err := ParseUnit(name)
+		require.NoError(t, err)
+		require.Equal(t, Unit(i+1), u)
+		require.Equal(t, name, u.String())
+	}
+	for _, bad := range []string{"", "Gaussian", "zero_out"} {
+		_, err := ParseRelation(bad)
+		require.ErrorIs(t, err, ErrName)
+		_, err = ParseMechanism(bad)
+		require.ErrorIs(t, err, ErrName)
+		_, err = ParseSamplingMode(bad)
+		require.ErrorIs(t, err, ErrName)
+		_, err = ParseUnit(bad)
+		require.ErrorIs(t, err, ErrName)
+	}
+	require.Equal(t, "releases coordinator", ObserverReleases.String()+" "+ObserverCoordinator.String())
+	require.Empty(t, Unit(9).String()+Relation(9).String()+Mechanism(9).String()+SamplingMode(9).String()+Observer(9).String())
 }
 
 func TestRelationsDoNotMix(t *testing.T) {

@@ -121,6 +121,17 @@ func (t Terms) Mechanism() (ddp.Mechanism, error) {
 	return m, nil
 }
 
+// NoiseMultiplier is the standard deviation of the promised noise of one release over what
+// one client can change of it, on the grid of the encoding and under the terms' relation,
+// rounded down; 0 without noise. It says nothing about several releases together.
+func (t Terms) NoiseMultiplier() float64 {
+	m, err := t.Mechanism()
+	if err != nil {
+		return 0
+	}
+	return m.Multiplier(t.Noise.Relation)
+}
+
 // Rotation is the public rotation of a round's updates under noise. It does not depend
 // on the scheme, so that all schemes give the same model.
 func (t Terms) Rotation(round uint32) (ddp.Rotation, error) {

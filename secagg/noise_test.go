@@ -301,3 +301,9 @@ func TestPublicSeedUnderNoiseIsThatOfEveryScheme(t *testing.T) {
 	other.Noise.Sigma++
 	require.NotEqual(t, terms.PublicSeed("rotation"), other.PublicSeed("rotation"))
 }
+
+func TestShareOfClientsIsRoundedUp(t *testing.T) {
+	for _, c := range [][3]int{{0, 50_000, 0}, {1, 1, 1}, {20, 50_000, 1}, {21, 50_000, 2}, {100, 0, 0}, {100, 10_000, 1}, {MaxRoster, 999_999, MaxRoster}} {
+		require.Equal(t, c[2], ShareOf(c[0], c[1]), "%v", c)
+	}
+}

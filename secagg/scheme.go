@@ -106,6 +106,10 @@ type Policy struct {
 	Words, WordBits int
 }
 
+// ShareOf is how many of n clients a share in parts per million is: ceil(n * share). n is
+// at most MaxRoster, and the share below a million.
+func ShareOf(n, share int) int { return (n*share + 999_999) / 1_000_000 }
+
 // ServerScheme makes the coordinator's half of a scheme. Implementations are
 // stateless and safe for concurrent use.
 type ServerScheme interface {

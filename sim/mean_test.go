@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,10 @@ import (
 	"github.com/choir-fl/choir/tensor"
 )
 
-var meanRepetitions = flag.Int("mean.repetitions", 4, "rounds of mean estimation at each epsilon")
+var (
+	meanRepetitions = flag.Int("mean.repetitions", 4, "rounds of mean estimation at each epsilon")
+	meanClients     = flag.Int("mean.clients", 60, "clients whose means are estimated under oneshot as well")
+)
 
 // meanPlan estimates the mean of vectors of norm 10 in 250 dimensions, one round a
 // repetition, at the exact noise multiplier of one Gaussian release.
@@ -95,38 +99,44 @@ func estimate(t *testing.T, cfg Config) (mse, epsilon float64, digest string) {
 func TestDistributedNoiseEstimatesMeansAsCentralGaussianNoiseDoes(t *testing.T) {
 	const clients = 1000
 	for _, c := range []struct{ epsilon, reference float64 }{{1, 1.3918e-3}, {2, 3.9753e-4}, {4, 1.1689e-4}, {8, 3.6027e-5}} {
-		z, err := account.GDPNoise(c.epsilon, 1e-5)
-		require.NoError(t, err)
-		require.InEpsilon(t, c.reference, math.Pow(z*10/clients, 2), 1e-4)
-		// What a plan sets aside of delta, and the grid, take a little.
-		z, err = account.GDPNoise(c.epsilon, 0.99e-5)
-		require.NoError(t, err)
-		z *= 1.0023
-		var sum float64
-		var reported float64
-		repetitions := *meanRepetitions
-		for left, seed := repetitions, uint64(1); left > 0; seed++ {
-			rounds := min(left, 64) // float32 holds the sum of so many means
-			mse, epsilon, _ := estimate(t, Config{Plan: meanPlan("oneshot", clients, rounds, z), Fidelity: Fast, Seed: seed})
-			sum, reported, left = sum+mse*float64(rounds), epsilon, left-rounds
-		}
-		mse := sum / float64(repetitions)
-		t.Logf("epsilon %g: reported %.4f; mean squared error %.5g, of central Gaussian noise %.5g, ratio %.4f over %d repetitions",
-			c.epsilon, reported, mse, c.reference, mse/c.reference, repetitions)
-		require.LessOrEqual(t, reported, c.epsilon)
-		require.InEpsilon(t, c.epsilon, reported, 0.003)
-		// One coordinate's error has a relative deviation of sqrt(2); there are 250 of them.
-		allowed := math.Max(0.01, 5*math.Sqrt(2.0/250/float64(repetitions)))
-		require.InEpsilon(t, c.reference, mse, allowed)
+		t.Run(fmt.Sprint("epsilon ", c.epsilon), func(t *testing.T) {
+			z, err := account.GDPNoise(c.epsilon, 1e-5)
+			require.NoError(t, err)
+			require.InEpsilon(t, c.reference, math.Pow(z*10/clients, 2), 1e-4)
+			var sum, reported float64
+			repetitions := *meanRepetitions
+			for left, seed := repetitions, uint64(1); left > 0; seed++ {
+				rounds := min(left, 64) // float32 holds the sum of so many means
+				mse, epsilon, _ := estimate(t, Config{Plan: meanPlan("oneshot", clients, rounds, multiplier(t, c.epsilon)), Fidelity: Fast, Seed: seed})
+				sum, reported, left = sum+mse*float64(rounds), epsilon, left-rounds
+			}
+			mse := sum / float64(repetitions)
+			t.Logf("epsilon %g: reported %.4f; mean squared error %.5g, of central Gaussian noise %.5g, ratio %.4f over %d repetitions",
+				c.epsilon, reported, mse, c.reference, mse/c.reference, repetitions)
+			require.LessOrEqual(t, reported, c.epsilon)
+			require.InEpsilon(t, c.epsilon, reported, 0.003)
+			// One coordinate's error has a relative deviation of sqrt(2); there are 250 of them.
+			allowed := math.Max(0.01, 5*math.Sqrt(2.0/250/float64(repetitions)))
+			require.InEpsilon(t, c.reference, mse, allowed)
+		})
 	}
 }
 
+// multiplier is that of a plan which spends epsilon in one round: what it sets aside of
+// delta, and the grid, take a little more than a Gaussian on real numbers.
+func multiplier(t *testing.T, epsilon float64) float64 {
+	t.Helper()
+	z, err := account.GDPNoise(epsilon, 0.99e-5)
+	require.NoError(t, err)
+	return z * 1.0023
+}
+
 func TestMeansUnderOneshotAreThoseOfPlainSumsBitForBit(t *testing.T) {
-	const clients = 60
+	clients := *meanClients
 	for seed := uint64(1); seed <= 3; seed++ {
 		var digests []string
 		for _, fidelity := range []Fidelity{Fast, Full} {
-			_, _, digest := estimate(t, Config{Plan: meanPlan("oneshot", clients, 1, 2), Fidelity: fidelity, Seed: seed})
+			_, _, digest := estimate(t, Config{Plan: meanPlan("oneshot", clients, 1, multiplier(t, 2)), Fidelity: fidelity, Seed: seed})
 			digests = append(digests, digest)
 		}
 		require.Len(t, slices.Compact(digests), 1, "seed %d", seed)

@@ -198,7 +198,9 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 			s.violate("%s cannot be audited: %v", r.ID, err)
 		}
 	}
-	s.witness.forget(r.ID)
+	if s.witness.forget(r.ID) || out.Outcome == Released {
+		s.exposed = append(s.exposed, r.ID)
+	}
 	done := make(chan evaluation, 1)
 	if out.Outcome == Released {
 		net := s.net.Clone()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -115,7 +116,7 @@ func TestModelDigestUnderSharedNoiseIsTheSameUnderEveryScheme(t *testing.T) {
 	require.Len(t, digests, 1, "%v", digests)
 }
 
-func TestBucketsAreNoisedOneByOne(t *testing.T) {
+func TestBucketsUnderSharedNoiseRun(t *testing.T) {
 	for _, scheme := range []string{"plain", "oneshot"} {
 		t.Run(scheme, func(t *testing.T) {
 			cfg := private(t, scheme, "distributed", 50, 3)
@@ -179,7 +180,10 @@ func TestAuditStaysBelowTheClaim(t *testing.T) {
 	require.Equal(t, *res.Final.EpsilonReleased, *res.Audit.Released.Claimed)
 	require.Equal(t, *res.Final.EpsilonCoordinator, *res.Audit.Coordinator.Claimed)
 	require.LessOrEqual(t, res.Audit.Released.EpsilonOneRun, 10.0)
-	cfg.Audit.Canaries = 1000
-	_, err = Run(cfg)
-	require.ErrorIs(t, err, ErrConfig)
+	for _, a := range []Audit{{Canaries: 1000}, {Canaries: 15}, {Canaries: -1}, {Canaries: 16, Confidence: 1}, {Canaries: 16, Confidence: -1},
+		{Canaries: 16, Confidence: math.NaN()}} {
+		cfg.Audit = a
+		_, err = Run(cfg)
+		require.ErrorIs(t, err, ErrConfig, "%+v", a)
+	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/choir-fl/choir/client"
 	"github.com/choir-fl/choir/coordinator"
+	"github.com/choir-fl/choir/coordinator/ledger"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/coordinator/store"
@@ -107,12 +108,14 @@ type simulation struct {
 	rosters   sync.Map // read and verified, by digest
 	auditor   *auditor // nil if nobody audits
 	disk      *mem.Disk
-	budgets   *mem.Disk // of the privacy ledger
+	budgets   *mem.Disk     // of the privacy ledger
+	ledger    ledger.Reader // of the coordinator's latest boot
 	store     *store.Store
 	engine    *coordinator.Engine // nil while it is down
 	boot      int                 // counts the coordinator's starts
 	initial   tensor.Model
 	witness   *witness
+	exposed   []secagg.RoundID // attempts that ended after sums of them were opened
 	authority ed25519.PrivateKey
 
 	attempt   attempt // under way
@@ -139,13 +142,22 @@ var errNoPlace = round.ErrFull
 
 // Run simulates a whole run.
 func Run(cfg Config) (Result, error) {
-	s := &simulation{cfg: cfg, world: newWorld(cfg.Workers), network: cfg.Network.withDefaults(), devices: cfg.Devices.withDefaults(),
-		faults: cfg.Faults.withDefaults(), byID: map[secagg.PartyID]*device{},
-		byAddress: map[secagg.PartyID]*member{}}
+	s := newSimulation(cfg)
 	began := s.stopwatch()
 	if err := s.prepare(); err != nil {
 		return Result{}, err
 	}
+	return s.run(began)
+}
+
+func newSimulation(cfg Config) *simulation {
+	return &simulation{cfg: cfg, world: newWorld(cfg.Workers), network: cfg.Network.withDefaults(), devices: cfg.Devices.withDefaults(),
+		faults: cfg.Faults.withDefaults(), byID: map[secagg.PartyID]*device{},
+		byAddress: map[secagg.PartyID]*member{}}
+}
+
+// run simulates what was prepared, since began on the stopwatch.
+func (s *simulation) run(began time.Duration) (Result, error) {
 	if err := s.start(); err != nil {
 		return Result{}, err
 	}
@@ -156,6 +168,7 @@ func Run(cfg Config) (Result, error) {
 		s.check()
 	}
 	s.drain()
+	s.checkLedger()
 	return s.result(s.stopwatch() - began)
 }
 
@@ -256,8 +269,13 @@ func (s *simulation) preparePlan() error {
 	}
 	s.cfg.Schemes = schemes
 	var err error
-	s.plan, err = lit.Check(serverSchemes(schemes)...)
-	return err
+	if s.plan, err = lit.Check(serverSchemes(schemes)...); err != nil {
+		return err
+	}
+	if t := s.plan.Terms(); t.Privacy == secagg.PrivacyDistributed {
+		s.witness.shares = t.Noise.Survivors
+	}
+	return nil
 }
 
 // FillTensors declares in a plan the tensors of the model that it trains, in place
@@ -347,6 +365,8 @@ func (s *simulation) start() error {
 	if err != nil {
 		return err
 	}
+	s.ledger = b.Journal
+	s.checkLedger()
 	charges, err := coordinator.NewLedgers(b.Journal).Of(s.plan)
 	if err != nil {
 		return err
@@ -407,64 +427,6 @@ func (s *simulation) Clients() []secagg.PartyID {
 		out[i] = d.id
 	}
 	return out
-}
-
-// host is the coordinator's machine in virtual time. Calls from before a crash are void.
-type host struct {
-	s    *simulation
-	boot int
-}
-
-func (h *host) Now() time.Time { return h.s.world.now }
-
-func (h *host) Wake(at time.Time) {
-	h.s.wake++
-	n := h.s.wake
-	h.s.world.at(at, func() {
-		if h.s.wake == n && h.s.boot == h.boot && h.s.engine != nil {
-			h.s.engine.Tick()
-		}
-	})
-}
-
-// Modelled speed of the coordinator's vector work, in bytes per second.
-const coordinatorSpeed = 1e9
-
-func (h *host) Work(w coordinator.Work, run func() func()) {
-	var finish func()
-	var spent time.Duration
-	d := time.Millisecond + time.Duration(float64(w.Bytes)/coordinatorSpeed*float64(time.Second))
-	h.s.world.compute(d, func() {
-		began := h.s.stopwatch()
-		finish = run()
-		spent = h.s.stopwatch() - began
-	}, func() {
-		if h.s.boot != h.boot || h.s.engine == nil {
-			return
-		}
-		switch w.Name {
-		case "add":
-			h.s.attempt.addNanos += int64(spent)
-		case "open":
-			h.s.attempt.openNanos += int64(spent)
-		}
-		finish()
-	})
-}
-
-func (h *host) Notify(ids []secagg.PartyID) {
-	for _, id := range ids {
-		if m := h.s.byAddress[id]; m != nil {
-			h.s.world.after(0, m.poke)
-			continue
-		}
-		d := h.s.byID[id]
-		h.s.world.after(0, func() {
-			if d.p != nil {
-				d.poll()
-			}
-		})
-	}
 }
 
 // model returns the bytes of a model that a client fetches.

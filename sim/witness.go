@@ -24,6 +24,7 @@ type Scheme interface {
 type witness struct {
 	Scheme
 	violate func(format string, args ...any)
+	shares  int // of noise that every opened sum must hold; 0 where none rests on clients
 
 	mu      sync.Mutex
 	vectors map[secagg.RoundID]map[int][]uint32
@@ -108,12 +109,12 @@ func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
 	for _, sum := range sums {
 		total += len(sum.Members)
 	}
-	if total < a.session.Minimum {
-		a.w.violate("%s: sums of %d clients were opened; the minimum is %d", a.session.Binding.Round, total, a.session.Minimum)
-	}
 	seen := map[int]bool{}
 	mask := uint32(1<<a.session.WordBits - 1)
 	for _, sum := range sums {
+		if len(sum.Members) < a.w.shares {
+			a.w.violate("%s: a sum with noise of %d clients was opened; the plan's is that of %d", a.session.Binding.Round, len(sum.Members), a.w.shares)
+		}
 		if len(sum.Members) < a.session.BucketMinimum {
 			a.w.violate("%s: a sum of %d clients was opened; the minimum is %d", a.session.Binding.Round, len(sum.Members), a.session.BucketMinimum)
 		}
@@ -142,6 +143,9 @@ func (a witnessedAccumulator) Sums(o secagg.Opening) ([]secagg.Sum, error) {
 			}
 		}
 	}
+	if total < a.session.Minimum {
+		a.w.violate("%s: sums of %d clients were opened; the minimum is %d", a.session.Binding.Round, total, a.session.Minimum)
+	}
 	return sums, nil
 }
 
@@ -153,10 +157,12 @@ func membersOf(sums []secagg.Sum) [][]int {
 	return out
 }
 
-// forget drops the vectors of earlier rounds.
-func (w *witness) forget(round secagg.RoundID) {
+// forget drops what is known of an attempt, and reports whether a sum of it was opened.
+func (w *witness) forget(round secagg.RoundID) (opened bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_, opened = w.opened[round]
 	delete(w.vectors, round)
 	delete(w.opened, round)
+	return opened
 }

@@ -9,10 +9,19 @@ import (
 )
 
 func TestAFloorOfNoiseThatIsNoneIsRefused(t *testing.T) {
-	read := func(text string, into any) error {
+	requireRefusal := func(before, text, says string, c interface{ check(string) error }) {
 		path := filepath.Join(t.TempDir(), "c.yaml")
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		return readConfig(path, into)
+		require.NoError(t, os.WriteFile(path, []byte(before+text+"}}"), 0o600))
+		err := readConfig(path, c)
+		if err == nil {
+			err = c.check("c.yaml")
+		}
+		if says == "" {
+			require.NoError(t, err, text)
+			return
+		}
+		require.ErrorIs(t, err, errConfig, text)
+		require.Contains(t, err.Error(), says, text)
 	}
 	for text, says := range map[string]string{
 		"noise_multiplier: 0.7, min_shares: 10":         "",
@@ -33,17 +42,7 @@ func TestAFloorOfNoiseThatIsNoneIsRefused(t *testing.T) {
 		"noise_multiplier: much":                        "[1:",
 		"lifetime_epsilon: [8], lifetime_delta: 1.0e-6": "[1:",
 	} {
-		var c clientConfig
-		err := read("{address: 'a:1', state: s, trainer: t, consent: {"+text+"}}", &c)
-		if err == nil {
-			err = c.check("c.yaml")
-		}
-		if says == "" {
-			require.NoError(t, err, text)
-			continue
-		}
-		require.ErrorIs(t, err, errConfig, text)
-		require.Contains(t, err.Error(), says, text)
+		requireRefusal("{address: 'a:1', state: s, trainer: t, consent: {", text, says, &clientConfig{})
 	}
 	for text, says := range map[string]string{
 		"noise_multiplier: 0.7":  "",
@@ -52,16 +51,6 @@ func TestAFloorOfNoiseThatIsNoneIsRefused(t *testing.T) {
 		"noise_multiplier: .inf": "consent.noise_multiplier",
 		"noise: 1":               "[1:",
 	} {
-		var c decryptorConfig
-		err := read("{address: 'a:1', consent: {jobs: [job], "+text+"}}", &c)
-		if err == nil {
-			err = c.check("c.yaml")
-		}
-		if says == "" {
-			require.NoError(t, err, text)
-			continue
-		}
-		require.ErrorIs(t, err, errConfig, text)
-		require.Contains(t, err.Error(), says, text)
+		requireRefusal("{address: 'a:1', consent: {jobs: [job], ", text, says, &decryptorConfig{})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,20 +14,21 @@ import (
 )
 
 // manuals are the documents that these tests hold against the product.
-var manuals = []string{"README.md", "ARCHITECTURE.md", "docs/THREATMODEL.md", "docs/PRIVACY.md", "docs/SDK.md", "docs/TRAINER.md", "SECURITY.md", "CONTRIBUTING.md"}
+var manuals = []string{"README.md", "ARCHITECTURE.md", "docs/THREATMODEL.md", "docs/PRIVACY.md", "docs/FIGURES.md", "docs/SDK.md", "docs/TRAINER.md", "SECURITY.md", "CONTRIBUTING.md"}
 
 func manual(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", name))
 	require.NoError(t, err)
-	return string(b)
+	return strings.ReplaceAll(string(b), "\\\n", " ") // a command on several lines
 }
 
 var (
 	namedTest = regexp.MustCompile("`([a-z][a-z0-9/]*): (Test[A-Za-z0-9_]+)(?:/([^`]+))?`")
 	mdLink    = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 	quoted    = regexp.MustCompile(`'[^']*'|"[^"]*"`)
-	command   = regexp.MustCompile(`(?m)^\s*(?:export \w+=)?(?:[a-z_]+=\$\()?(?:\./choir|choir|go run \./cmd/choir) +([^|&><)\n]*)`)
+	command   = regexp.MustCompile("(?m)(?:^\\s*(?:export \\w+=)?(?:[a-z_]+=\\$\\()?|`)(?:\\./choir|choir|go run \\./cmd/choir) +([^|&><)`\\n]*)")
+	figures   = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)?(?:e[-+][0-9]+)?`)
 )
 
 // TestEachMitigationNamesATestThatExists finds in its package each test, and each
@@ -83,6 +86,7 @@ func TestManualsShowCommandsAndFlagsThatExist(t *testing.T) {
 	for _, name := range manuals {
 		for _, m := range command.FindAllStringSubmatch(manual(t, name), -1) {
 			root := newRootCommand()
+			root.InitDefaultHelpCmd()
 			words := strings.Fields(quoted.ReplaceAllString(m[1], "TEXT"))
 			cmd, rest, err := root.Find(words)
 			require.NoError(t, err, "%s: %s", name, m[0])
@@ -94,6 +98,39 @@ func TestManualsShowCommandsAndFlagsThatExist(t *testing.T) {
 		}
 	}
 	require.Greater(t, seen, 10)
+}
+
+// TestManualsShowWhatCommandsPrint runs each choir privacy that stands alone in the manual,
+// and finds in its output what is shown next to it. Figures agree to six digits.
+func TestManualsShowWhatCommandsPrint(t *testing.T) {
+	t.Parallel()
+	bare := func(line string) string { return figures.ReplaceAllString(line, "N") }
+	var out []string
+	seen := 0
+	for _, line := range strings.Split(manual(t, "docs/PRIVACY.md"), "\n") {
+		line, shown := strings.CutPrefix(line, "    ")
+		if asked, ok := strings.CutPrefix(line, "choir privacy "); shown && ok {
+			o := privacy(asked)
+			require.Equal(t, 0, o.code, o.errOut)
+			out = strings.Split(o.out, "\n")
+			seen++
+		} else if shown && len(out) > 0 {
+			i := slices.IndexFunc(out, func(l string) bool { return bare(l) == bare(line) })
+			require.GreaterOrEqual(t, i, 0, "it does not print: %s", line)
+			got := figures.FindAllString(out[i], -1)
+			for j, want := range figures.FindAllString(line, -1) {
+				a, err := strconv.ParseFloat(want, 64)
+				require.NoError(t, err)
+				b, err := strconv.ParseFloat(got[j], 64)
+				require.NoError(t, err)
+				require.InEpsilon(t, a, b, 1e-6, line)
+			}
+		}
+		if strings.HasPrefix(line, "#") { // what follows is about something else
+			out = nil
+		}
+	}
+	require.Equal(t, 4, seen)
 }
 
 func requireFlag(t *testing.T, cmd *cobra.Command, word, where string) {

@@ -17,6 +17,7 @@ import (
 	"github.com/choir-fl/choir/dp"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/sim/report"
 )
 
 var (
@@ -270,12 +271,12 @@ func showEvent(e dp.Event) shownEvent {
 	return out
 }
 
-// ledgerFigure renders a figure that may not be known.
+// ledgerFigure renders an upper bound that may not be known.
 func ledgerFigure(v *float64) string {
 	if v == nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.4g", *v)
+	return report.Upper(*v)
 }
 
 func (l shownLedger) writeText(w io.Writer) error {

@@ -319,7 +319,7 @@ privacy:
   # noise_multiplier: 1.2
   # Budget of those who see who took part, too: the coordinator, its committee, clients of
   # the same cohort. Without it that epsilon is stated, and stops nothing.
-  # epsilon_coordinator: 60
+  # epsilon_coordinator: {{if .Coins}}600{{else}}8{{end}}
   # Let the clip norm follow a quantile of the clients' norms:
   # clipping: {quantile: 0.5, floor: 0.01, ceiling: 10}
 {{- else}}

@@ -231,7 +231,7 @@ func TestWarningsSayWhatToBewareOf(t *testing.T) {
 		"the first or the last": gaussian + "--accountant rdp --relation zero-out --sampling none --noise-multiplier 1000 --steps 1",
 		"above 10 promises":     gaussian + "--accountant gdp --relation zero-out --sampling none --noise-multiplier .1 --steps 1",
 		"to the power -1.1":     gaussian + "--accountant rdp --relation replace-one --sampling fixed --n 1000000 --m 10 --noise-multiplier 1 --steps 1",
-		"capacity meets":        gaussian + "--accountant pld --relation add-remove --sampling poisson --q .1 --capacity 9 --population 50 --noise-multiplier 1 --steps 1",
+		"capacity cuts":         gaussian + "--accountant pld --relation add-remove --sampling poisson --q .1 --capacity 9 --population 50 --noise-multiplier 1 --steps 1",
 		"more than 1 % apart":   gaussian + "--accountant pld --grid .05 --relation zero-out --sampling poisson --q .1 --noise-multiplier 5 --steps 1",
 		"delta 1 promises":      "delta --epsilon .1 --mechanism gaussian --accountant rdp --relation zero-out --sampling none --noise-multiplier .01 --steps 9",
 	} {
@@ -239,6 +239,8 @@ func TestWarningsSayWhatToBewareOf(t *testing.T) {
 		require.Contains(t, privacy(line).out, why, "in words too")
 	}
 	require.Empty(t, answered(t, "epsilon --accountant pld "+poissonLine(.01, 1, 1000, 1e-5)).Warnings)
+	cut := strings.Join(answered(t, "epsilon --accountant pld --capacity 2 --population 50 "+poissonLine(.1, 1, 1, 1e-3)).Warnings, "\n")
+	require.Contains(t, cut, "no data attain it where a capacity cuts cohorts", "under zero-out a capacity only lowers how often a client is in")
 }
 
 func TestTextSaysWhatTheNumbersMean(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/choir-fl/choir/dp"
+	"github.com/choir-fl/choir/sim/report"
 )
 
 // privacySchema names the JSON document of choir privacy.
@@ -101,8 +102,8 @@ func (d *privacyDocument) warn(events []dp.Event) {
 	for _, e := range events {
 		s := e.Spec()
 		population = max(population, s.Sampling.Population)
-		if s.Sampling.Mode == dp.SamplingTruncatedPoisson && s.Relation == dp.AddRemove && d.Accountant == "pld" {
-			warn("the lower bound is about the pair of laws that the upper bound rests on; no data attain it where a capacity meets add-remove")
+		if s.Sampling.Mode == dp.SamplingTruncatedPoisson && d.Accountant == "pld" {
+			warn("the lower bound is about the pair of laws that the upper bound rests on; no data attain it where a capacity cuts cohorts")
 			break
 		}
 	}
@@ -149,9 +150,7 @@ func (d privacyDocument) writeText(w io.Writer) error {
 	default:
 		row("lower bound", "unknown to this accountant")
 	}
-	if d.Epsilon < 100 { // rounded to more, not to less
-		row("means", "whatever anybody concludes from what is released, it is at most %.4g times as likely with a client's data as without, but for delta", math.Exp(d.Epsilon)*(1+1e-4))
-	}
+	row("means", "%s", report.Odds(d.Epsilon))
 	row("protects", "one client: all of its records together")
 	row("relation", "%s: %s", d.Relation, relationMeaning[d.Relation])
 	for i, e := range d.Events {

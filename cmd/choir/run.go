@@ -16,6 +16,7 @@ import (
 
 	"github.com/choir-fl/choir/client/grpctransport"
 	choirv1 "github.com/choir-fl/choir/proto/choir/v1"
+	"github.com/choir-fl/choir/sim/report"
 )
 
 // operatorFlags say which coordinator is operated, and by whom.
@@ -114,14 +115,14 @@ func (p runPrivacy) line() string {
 	if p.Delta == nil {
 		return ""
 	}
-	bound := func(v *float64) string {
+	promised := func(v *float64) string {
 		if v == nil {
 			return "nothing promised"
 		}
-		return fmt.Sprintf("epsilon %.4g", *v)
+		return "epsilon " + bound(v)
 	}
 	return fmt.Sprintf("at delta %.3g %s to those who see released models, %s to those who see rosters", *p.Delta,
-		bound(p.EpsilonReleased), bound(p.EpsilonCoordinator))
+		promised(p.EpsilonReleased), promised(p.EpsilonCoordinator))
 }
 
 func newRunState(s *choirv1.RunState) runState {
@@ -178,7 +179,7 @@ func newRunListCommand() *cobra.Command {
 				for _, s := range states {
 					fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Job, s.Status, s.Rounds, s.RoundsPlanned,
 						text(s.Round), text(s.Attempt), text(s.Phase), s.Admitted, s.Uploads,
-						figure(s.EpsilonReleased), figure(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), s.Reason)
+						bound(s.EpsilonReleased), bound(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), s.Reason)
 				}
 				return t.Flush()
 			})
@@ -195,6 +196,14 @@ func text[T any](v *T) string {
 		return "-"
 	}
 	return fmt.Sprint(*v)
+}
+
+// bound renders an upper bound that may not apply.
+func bound(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return report.Upper(*v)
 }
 
 // figure renders a number that may not apply.

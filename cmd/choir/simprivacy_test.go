@@ -177,7 +177,8 @@ func TestAuditNeedsAsManyCanariesAsShowAnythingAndNoMoreThanThereAreClients(t *t
 
 func TestRefutedClaimIsPrintedAndExitsWith3(t *testing.T) {
 	claimed := 1.0
-	res := sim.Result{Audit: &sim.Audited{Released: audit.Report{Canaries: 40, Guesses: 40, Correct: 40, EpsilonOneRun: 2.5, Claimed: &claimed, Delta: 1e-5, Confidence: 0.95}}}
+	found := audit.Report{Canaries: 40, Guesses: 40, Correct: 40, EpsilonOneRun: 2.5, Claimed: &claimed, Delta: 1e-5, Confidence: 0.95}
+	res := sim.Result{Audit: &sim.Audited{Released: found, Coordinator: found}}
 	refuted := sim.ErrAudit.At("at least 2.5, claimed 1")
 	var out bytes.Buffer
 	err := simFlags{}.conclude(&out, plan.Literal{}, plan.Plan{}, res, refuted)
@@ -185,8 +186,8 @@ func TestRefutedClaimIsPrintedAndExitsWith3(t *testing.T) {
 	require.Equal(t, exitRefused, exitCode(err))
 	said := strings.Join(strings.Fields(out.String()), " ")
 	require.Contains(t, said, "epsilon is at least 2.5 at delta 1e-05, with 95 % confidence; claimed: at most 1")
-	require.Contains(t, said, "which is refuted: the privacy statement is wrong")
-	require.Contains(t, said, "audit, who sees a roster not reached")
+	require.Contains(t, said, "claim is refuted: the privacy statement is wrong")
+	require.Contains(t, said, "audit, who sees a roster epsilon is at least 2.5")
 
 	out.Reset()
 	require.ErrorIs(t, simFlags{}.conclude(&out, plan.Literal{}, plan.Plan{}, res, sim.ErrInvariant), sim.ErrInvariant)

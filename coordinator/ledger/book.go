@@ -198,6 +198,17 @@ func (b *Book) room(job string, c Charge) error {
 	return b.balance.fits(in, 0)
 }
 
+// reserved returns an attempt that was reserved, whatever became of it, to be changed.
+func (b *Book) reserved(id secagg.RoundID) (*Entry, error) {
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	if e := b.entries[id]; e != nil {
+		return e, nil
+	}
+	return nil, ErrUnknown.At("%s", id)
+}
+
 // Commit says what was released under a reservation and what it cost: at most what was
 // reserved, for every observer. Repeating it for the same bytes does nothing.
 //
@@ -206,13 +217,10 @@ func (b *Book) room(job string, c Charge) error {
 func (b *Book) Commit(id secagg.RoundID, actual Charge, released secagg.Digest) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.usable(); err != nil {
-		return err
-	}
-	e := b.entries[id]
+	e, err := b.reserved(id)
 	switch {
-	case e == nil:
-		return ErrUnknown.At("%s", id)
+	case err != nil:
+		return err
 	case released == secagg.Digest{}:
 		return ErrCharge.At("%s: no digest of what was released", id)
 	case e.State == Voided, e.State == Committed && e.Released != released:
@@ -241,13 +249,10 @@ func (b *Book) Commit(id secagg.RoundID, actual Charge, released secagg.Digest) 
 func (b *Book) Void(id secagg.RoundID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.usable(); err != nil {
-		return err
-	}
-	e := b.entries[id]
+	e, err := b.reserved(id)
 	switch {
-	case e == nil:
-		return ErrUnknown.At("%s", id)
+	case err != nil:
+		return err
 	case e.State == Committed:
 		return ErrConflict.At("%s: %s in record %d", id, e.State, e.Record)
 	case e.State == Voided:
@@ -331,10 +336,20 @@ func (b *Book) Entries() []Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := make([]Entry, len(b.order))
-	for i, id := range b.order {
-		out[i] = *b.entries[id]
+	for i, e := range b.order {
+		out[i] = *e
 	}
 	return out
+}
+
+// Entry returns an attempt, or false if it was never reserved.
+func (b *Book) Entry(id secagg.RoundID) (Entry, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.entries[id]; e != nil {
+		return *e, true
+	}
+	return Entry{}, false
 }
 
 // Retired reports whether the ledger was closed for good.

@@ -18,7 +18,7 @@ type chain struct {
 	origin     origin
 	balance    *balance
 	entries    map[secagg.RoundID]*Entry
-	order      []secagg.RoundID // of reservation
+	order      []*Entry // the same, as they were reserved
 }
 
 func newChain(segment string, a accountant) chain {
@@ -132,8 +132,8 @@ func (c *chain) takeReserve(r record) error {
 		}
 	}
 	c.balance.count(in, 1)
-	c.entries[r.id] = &Entry{ID: r.id, Record: r.sequence, Plan: r.plan, State: Reserved, Charge: r.charge}
-	c.order = append(c.order, r.id)
+	e := &Entry{ID: r.id, Record: r.sequence, Plan: r.plan, State: Reserved, Charge: r.charge}
+	c.entries[r.id], c.order = e, append(c.order, e)
 	return nil
 }
 

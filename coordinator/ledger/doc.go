@@ -18,9 +18,9 @@
 // # What is enforced
 //
 // Two observers have a budget each (package dp): those who see released models, and
-// those who see rosters too. For each, the Renyi divergences of all charges at one whole
-// order, fixed at the beginning, must stay within what (epsilon, delta - slack) allows:
-// a filter, valid though noise and cohorts are chosen as runs go (Feldman and Zrnic
+// those who see rosters too. For each, the Renyi divergences of all charges at one order,
+// fixed at the beginning, must stay within what (epsilon, delta - slack) allows: a
+// filter, valid though noise and cohorts are chosen as runs go (Feldman and Zrnic
 // 2021). The slack is a part of delta that charges draw on by plain addition, for events
 // of small probability such as a bucket with too few honest clients.
 //

@@ -4,7 +4,7 @@ import "github.com/choir-fl/choir/fault"
 
 // Refusals of the ledger.
 var (
-	ErrGenesis     = fault.New(fault.Refused, "ledger/genesis", "not a budget that can be enforced", "state population, unit client, relation, clients, delta, and a positive epsilon at a whole order for each observer")
+	ErrGenesis     = fault.New(fault.Refused, "ledger/genesis", "not a budget that can be enforced", "state population, unit client, relation, clients, delta, and a positive epsilon at an order of the accountant for each observer")
 	ErrOtherBudget = fault.New(fault.Refused, "ledger/other-budget", "the population has a ledger with another budget", "state the budget on record, or name another population")
 	ErrCharge      = fault.New(fault.Refused, "ledger/charge", "not a charge that this ledger can hold", "state events that can be priced, under the relation of the ledger")
 	ErrBudget      = fault.New(fault.Refused, "ledger/budget", "the privacy budget of the population does not allow this", "stop the run; what was released stays charged")

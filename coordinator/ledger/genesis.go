@@ -34,8 +34,8 @@ type Genesis struct {
 type Budget struct {
 	// Epsilon is positive and finite.
 	Epsilon float64
-	// Order is the Renyi order of the filter, one of account.Orders. See
-	// account.BestOrder.
+	// Order is the Renyi order of the filter, one of account.Orders: best the one at which
+	// the budget lasts longest for the charges that are planned.
 	Order float64
 }
 

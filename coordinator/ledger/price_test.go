@@ -3,6 +3,7 @@ package ledger
 import (
 	"math"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,19 @@ func TestEventWhosePriceIsBelowAllNumbersStillCosts(t *testing.T) {
 	c := gaussian(t, 1e170, 1) // its square is infinite
 	require.NoError(t, b.Reserve(attempt(1), thePlan, c))
 	require.Positive(t, b.balance.compared(0).Sign())
+}
+
+func TestPriceThatIsNoneIsRefused(t *testing.T) {
+	for _, p := range []float64{math.NaN(), -1, math.Inf(-1)} {
+		a := renyi()
+		a.price = func(orders []float64, _ dp.Event) ([]float64, error) {
+			return slices.Repeat([]float64{p}, len(orders)), nil
+		}
+		b, err := open(newMemory(), segment, fleet, a)
+		require.NoError(t, err)
+		require.ErrorIs(t, b.Reserve(attempt(1), thePlan, gaussian(t, 8, 1)), ErrCharge, "%g", p)
+		require.Empty(t, b.Entries())
+	}
 }
 
 // Sums are exact whatever their order, so a charge that was lifted leaves nothing behind.

@@ -137,11 +137,11 @@ func (p *Plan) calibrate(at func(z float64) (Guarantee, secagg.Terms, error)) (f
 			lo = mid
 		}
 	}
-	for digits := math.Pow(10, 3-math.Floor(math.Log10(hi))); ; digits *= 10 {
-		if z := math.Ceil(hi*digits) / digits; spends(z) <= l.Privacy.Epsilon {
-			return z, nil
-		}
+	digits := math.Pow(10, 3-math.Floor(math.Log10(hi)))
+	if z := math.Ceil(hi*digits) / digits; spends(z) <= l.Privacy.Epsilon {
+		return z, nil
 	}
+	return hi, nil
 }
 
 // honestShares returns how many noise shares are in the smallest sum that can be opened,
@@ -155,7 +155,7 @@ func (l Literal) honestShares(scheme secagg.ServerScheme, policy secagg.Policy) 
 		return 0, 0, 0, fmt.Errorf("scheme %s does not say how many honest clients are in a sum", scheme.Name())
 	}
 	// Whoever is in a sum knows one share: his own.
-	most := max(1, l.mostCorrupt(policy.Clients))
+	most := max(1, secagg.ShareOf(policy.Clients, policy.Corrupt))
 	if policy.View != secagg.ViewBucketMeans {
 		sum := policy
 		sum.Buckets = secagg.Buckets{}

@@ -41,7 +41,7 @@ func (l Literal) correlated(g Guarantee, matrix mf.Mechanism) (Guarantee, error)
 		return Guarantee{}, err
 	}
 	g.sampled = g.plain
-	g.slack.Tails = g.noise.Delta / 1000
+	g.slack.Tails = g.noise.Delta * tailsPart
 	g.tails = tails{redrawn: run.TailDelta(), cut: math.Inf(1), spread: math.Inf(1)}
 	g.plainCurve, err = account.NewCurve([]dp.Event{g.plain})
 	g.sampledCurve = g.plainCurve

@@ -161,11 +161,6 @@ func (g Guarantee) counted(attempts int) int {
 	return attempts
 }
 
-// mostCorrupt is the most corrupt clients among n.
-func (l Literal) mostCorrupt(n int) int {
-	return (n*perMillion(l.Scheme.Corrupt) + 999_999) / 1_000_000
-}
-
 // guarantee makes the promise of a mechanism: against released models, and against
 // those who see rosters if coordinator is set.
 func (l Literal) guarantee(n secagg.Noise, m ddp.Mechanism, matrix mf.Mechanism, coordinator bool, buckets, chance float64) (Guarantee, error) {
@@ -188,7 +183,7 @@ func (l Literal) guarantee(n secagg.Noise, m ddp.Mechanism, matrix mf.Mechanism,
 		full := m
 		if !m.Parameters().Central {
 			g.shares = m.Parameters().Clients
-			if full, err = m.Filled(g.shares, max(1, l.mostCorrupt(g.shares))); err != nil {
+			if full, err = m.Filled(g.shares, max(1, secagg.ShareOf(g.shares, perMillion(l.Scheme.Corrupt)))); err != nil {
 				return Guarantee{}, err
 			}
 		}

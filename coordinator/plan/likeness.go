@@ -30,8 +30,9 @@ import (
 // where the sum of squares is as said. An (epsilon, delta) statement about the
 // continuous mechanism, whatever is done with its releases, therefore holds for the
 // discrete one with epsilon plus both exponents, and delta plus exp(epsilon - t) for each
-// release, both times the first factor. A sum of shares differs from one draw by exp(tau) at most at each coordinate
-// (ddp.Shares.Tau), which is added twice. The event's clip covers it as well.
+// release, both times the first factor. A sum of shares differs from one draw by exp(tau)
+// at most at each coordinate (ddp.Shares.Tau), which is added twice. The event's clip
+// covers it as well.
 type likeness struct {
 	spread float64 // added to epsilon for each release; +Inf where nothing is known
 }

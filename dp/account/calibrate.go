@@ -150,12 +150,15 @@ func narrow(lo, hi, above, below, width float64, f func(float64) float64) float6
 	return hi
 }
 
-// Most returns the largest whole number from 1 to limit at which plan is (epsilon, delta)
-// private: rounds, or the size of a cohort. plan must cost more with a larger
-// number. ErrNoSolution if 1 is too many.
+// Most returns the largest whole number from 1 to limit, which is at most dp.MaxCount, at
+// which plan is (epsilon, delta) private: rounds, or the size of a cohort. plan must cost
+// more with a larger number. ErrNoSolution if 1 is too many, or limit is out of range.
 func Most(limit int64, epsilon, delta float64, by Method, plan func(n int64) ([]dp.Event, error)) (int64, error) {
 	if err := checkBudget(epsilon, delta); err != nil {
 		return 0, err
+	}
+	if limit < 1 || limit > dp.MaxCount {
+		return 0, ErrNoSolution.At("numbers up to %d, not 1 to 2^40", limit)
 	}
 	private := func(n int64) (bool, error) {
 		events, err := plan(n)

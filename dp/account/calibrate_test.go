@@ -1,7 +1,9 @@
 package account
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,6 +73,27 @@ func TestMostRoundsStayWithinTheTarget(t *testing.T) {
 	require.EqualValues(t, 7, n)
 	_, err = Most(7, 1e-3, 1e-5, ByRDP, plan)
 	require.ErrorIs(t, err, ErrNoSolution)
+	for _, limit := range []int64{0, -1, dp.MaxCount + 1, math.MaxInt64} {
+		_, err = Most(limit, 2, 1e-5, ByRDP, plan)
+		require.ErrorIs(t, err, ErrNoSolution, "%d", limit)
+	}
+}
+
+func TestTargetsThatNoNoiseMeetsAreRefused(t *testing.T) {
+	unsampled := func(count int64) func(z float64) ([]dp.Event, error) {
+		return func(z float64) ([]dp.Event, error) { return []dp.Event{gaussian(t, 1, z, count)}, nil }
+	}
+	_, err := Noise(1e-9, 1e-12, ByGDP, unsampled(dp.MaxCount))
+	require.ErrorIs(t, err, ErrNoSolution, "too little")
+	_, err = Noise(1e9, .1, ByGDP, unsampled(1))
+	require.ErrorIs(t, err, ErrNoSolution, "more than any noise spends")
+	broken := errors.New("broken")
+	_, err = Noise(1, 1e-5, ByGDP, func(float64) ([]dp.Event, error) { return nil, broken })
+	require.ErrorIs(t, err, broken)
+	_, err = Most(7, 1, 1e-5, ByGDP, func(int64) ([]dp.Event, error) { return nil, broken })
+	require.ErrorIs(t, err, broken)
+	_, err = GDPNoise(1e-300, 1e-300)
+	require.ErrorIs(t, err, ErrNoSolution)
 }
 
 func TestFiltersStopAtTheBudget(t *testing.T) {
@@ -91,6 +114,56 @@ func TestFiltersStopAtTheBudget(t *testing.T) {
 		s.Relation = dp.AddRemove
 		require.ErrorIs(t, f.Charge(event(t, s)), dp.ErrMixed)
 		require.ErrorIs(t, f.Charge(dp.Event{}), dp.ErrEvent)
+	}
+}
+
+func TestFiltersThatAllowNothingAreRefused(t *testing.T) {
+	_, err := NewRDPFilter(dp.ZeroOut, 2, 1, 1e-5)
+	require.ErrorIs(t, err, ErrTarget, "the conversion alone costs more at this order")
+	for name, f := range map[string]func(relation dp.Relation, epsilon, delta float64) (*Filter, error){
+		"rdp":  func(r dp.Relation, e, d float64) (*Filter, error) { return NewRDPFilter(r, 30, e, d) },
+		"zcdp": NewZCDPFilter, "gdp": NewGDPFilter,
+	} {
+		_, err := f(dp.ZeroOut, 1, 1e-5)
+		require.NoError(t, err, name)
+		_, err = f(0, 1, 1e-5)
+		require.ErrorIs(t, err, dp.ErrEvent, "%s without a relation", name)
+		for _, bad := range [][2]float64{{0, 1e-5}, {-1, 1e-5}, {math.NaN(), 1e-5}, {math.Inf(1), 1e-5}, {1, 0}, {1, 1}, {1, math.NaN()}} {
+			_, err = f(dp.ZeroOut, bad[0], bad[1])
+			require.ErrorIs(t, err, ErrTarget, "%s: %v", name, bad)
+		}
+	}
+	f, err := NewGDPFilter(dp.ZeroOut, 1, 1e-5)
+	require.NoError(t, err)
+	require.ErrorIs(t, f.Charge(gaussian(t, .1, 10, 1)), ErrUnsupported, "what has no price is not admitted")
+	require.Equal(t, 1., f.Left())
+}
+
+func TestBestOrderIsThatOfThePlan(t *testing.T) {
+	order, err := BestOrder([]dp.Event{gaussian(t, .02, 2, 500)}, 1e-5)
+	require.NoError(t, err)
+	require.Equal(t, 17., order, "row 14")
+	_, err = BestOrder(nil, 1e-5)
+	require.ErrorIs(t, err, dp.ErrEvent)
+	_, err = BestOrder([]dp.Event{gaussian(t, 1, 1, 1)}, 0)
+	require.ErrorIs(t, err, ErrTarget)
+	_, err = BestOrder([]dp.Event{gaussian(t, 1, 1e-300, 1)}, 1e-5)
+	require.ErrorIs(t, err, ErrTarget, "no order is finite")
+}
+
+// As many uses of one event and one event of as many uses are the same.
+func TestTimesIsTheCount(t *testing.T) {
+	one, err := NewCurve([]dp.Event{gaussian(t, .01, 1, 1)})
+	require.NoError(t, err)
+	many, err := NewCurve([]dp.Event{gaussian(t, .01, 1, 1000)})
+	require.NoError(t, err)
+	got, err := one.Times(1000)
+	require.NoError(t, err)
+	require.InDeltaSlice(t, many.rdp, got.rdp, 1e-12*many.rdp[len(many.rdp)-1])
+	require.NotEqual(t, one, got, "a copy")
+	for _, n := range []int64{0, -1, dp.MaxCount + 1} {
+		_, err = one.Times(n)
+		require.ErrorIs(t, err, dp.ErrEvent)
 	}
 }
 

@@ -21,7 +21,7 @@ func Orders() []float64 {
 	return append(o, 72, 80, 96, 128, 192, 256, 512, 1024)
 }
 
-// Curve is Renyi divergence at each of a set of orders. It is immutable; Plus makes
+// Curve is Renyi divergence at each of a set of orders. It is immutable; Times makes
 // another. The zero value is of no use.
 type Curve struct{ orders, rdp []float64 }
 
@@ -29,10 +29,14 @@ type Curve struct{ orders, rdp []float64 }
 // and in both directions. ErrUnsupported names an event for which no bound is known.
 func NewCurve(events []dp.Event) (Curve, error) { return NewCurveAt(Orders(), events) }
 
-// NewCurveAt is NewCurve at orders of the caller's choice, each above 1.
+// NewCurveAt is NewCurve at orders of the caller's choice, each above 1. ErrOrder if there is
+// none, and above order 100,000 for sampled events and Skellam noise, whose bounds are sums.
 func NewCurveAt(orders []float64, events []dp.Event) (Curve, error) {
 	if _, err := dp.CommonRelation(events); err != nil {
 		return Curve{}, err
+	}
+	if len(orders) == 0 {
+		return Curve{}, ErrOrder.At("a curve without orders")
 	}
 	c := Curve{slices.Clone(orders), make([]float64, len(orders))}
 	for _, a := range orders {
@@ -67,37 +71,6 @@ func CurveOf(rdp func(order float64) float64) (Curve, error) {
 	return c, nil
 }
 
-// AmplifiedCurve returns the curve of a mechanism under Poisson sampling at rate q, from
-// bounds of its own divergence at whole orders >= 2, for mechanisms whose noise is
-// symmetric, under zero-out and add-remove. Between whole orders it interpolates the
-// cumulant generating function, which is convex.
-func AmplifiedCurve(q float64, rdp func(order int) float64) (Curve, error) {
-	if !(q > 0 && q <= 1) {
-		return Curve{}, ErrUnsupported.At("rate %g", q)
-	}
-	at := make([]float64, int(slices.Max(Orders()))+1)
-	for k := 2; k < len(at); k++ {
-		if at[k] = float64(k-1) * rdp(k); !(at[k] >= 0) {
-			return Curve{}, ErrOrder.At("divergence %g at order %d", at[k], k)
-		}
-	}
-	return CurveOf(func(a float64) float64 {
-		return chord(a, func(k int) float64 { return amplified(q, k, func(j int) float64 { return at[j] }) }) / (a - 1)
-	})
-}
-
-// Plus returns the sum of two curves, or ErrOrder if their orders differ.
-func (c Curve) Plus(d Curve) (Curve, error) {
-	if !slices.Equal(c.orders, d.orders) {
-		return Curve{}, ErrOrder.At("curves of %d and %d orders", len(c.orders), len(d.orders))
-	}
-	sum := Curve{c.orders, slices.Clone(c.rdp)}
-	for i := range sum.rdp {
-		sum.rdp[i] += d.rdp[i]
-	}
-	return sum, nil
-}
-
 // Times returns the curve of n uses; n must be positive.
 func (c Curve) Times(n int64) (Curve, error) {
 	if n < 1 || n > dp.MaxCount {
@@ -121,12 +94,15 @@ func (c Curve) Each(f func(order, rdp float64)) {
 func eventCGF(e dp.Event, orders []float64) (func(a float64) float64, *fault.Error) {
 	s, z := e.Spec(), e.NoiseMultiplier()
 	base := mechanismCGF(e)
+	if s.Sampling.Mode == dp.SamplingNone && s.Mechanism != dp.Skellam {
+		return base, nil
+	}
+	if slices.Max(orders) > maxOrder {
+		return nil, ErrOrder
+	}
 	switch s.Sampling.Mode {
 	case dp.SamplingNone:
-		if s.Mechanism == dp.Skellam {
-			return func(a float64) float64 { return chord(a, func(k int) float64 { return base(float64(k)) }) }, nil
-		}
-		return base, nil
+		return func(a float64) float64 { return chord(a, func(k int) float64 { return base(float64(k)) }) }, nil
 	case dp.SamplingFixed:
 		if s.Mechanism != dp.Gaussian {
 			return nil, ErrUnsupported
@@ -155,9 +131,6 @@ func eventCGF(e dp.Event, orders []float64) (func(a float64) float64, *fault.Err
 		if a != math.Floor(a) {
 			top = max(top, a)
 		}
-	}
-	if top > maxOrder || slices.Max(orders) > maxOrder {
-		return nil, ErrOrder
 	}
 	var shared *quadrature
 	if top > 0 && z >= quadLeast {
@@ -193,15 +166,6 @@ func laplaceCGF(scale, a float64) float64 {
 	return max(0, logAdd(first, second))
 }
 
-// toEpsilon is proposition 12 of Canonne, Kamath and Steinke 2020; and pure total
-// variation, by Bretagnolle and Huber, when the divergence is small.
-func toEpsilon(order, rdp, delta float64) float64 {
-	if delta*delta+math.Expm1(-rdp) > 0 {
-		return 0
-	}
-	return max(0, rdp+math.Log1p(-1/order)-(math.Log(delta)+math.Log(order))/(order-1))
-}
-
 // RDPBound is what a curve says at one target.
 type RDPBound struct {
 	Epsilon, Delta float64
@@ -218,7 +182,7 @@ func (c Curve) Epsilon(delta float64) (RDPBound, error) {
 		return RDPBound{}, err
 	}
 	return c.best(RDPBound{Epsilon: math.Inf(1), Delta: delta}, func(b *RDPBound, a, r float64) bool {
-		e := toEpsilon(a, r, delta)
+		e := dp.EpsilonAt(a, r, delta)
 		if e < b.Epsilon {
 			b.Epsilon, b.Order = e, a
 			return true

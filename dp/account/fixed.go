@@ -52,7 +52,8 @@ func newFixedTable(z float64) *fixedTable {
 }
 
 // cgf returns (a-1) times the bound of Wang, Balle and Kasiviswanathan 2019, theorem 27, at
-// a whole order a >= 2, for rate q = m/N and z over the replace-one sensitivity.
+// a whole order a >= 2, for rate q = m/N and z over the replace-one sensitivity 2C. Between
+// whole orders a chord serves (corollary 10).
 func (t *fixedTable) cgf(q, z float64, a int) float64 {
 	if q == 1 {
 		return float64(a) * float64(a-1) / (2 * z * z)
@@ -72,22 +73,4 @@ func (t *fixedTable) cgf(q, z float64, a int) float64 {
 		logA = logAdd(logA, s+float64(k)*math.Log(q)+logChoose(a, k))
 	}
 	return min(logA, base(a))
-}
-
-// FixedGaussianRDP returns a bound of the Renyi divergence of order > 1 of a Gaussian sum
-// over a uniform subset of size of population clients, replacing one; z is the noise
-// over the replace-one sensitivity 2C. Between whole orders it interpolates the
-// cumulant generating function (corollary 10). ErrOrder above order 100,000.
-func FixedGaussianRDP(population, size int, z, order float64) (float64, error) {
-	if err := checkOrder(order); err != nil {
-		return 0, err
-	}
-	if size < 1 || size > population || !(z > 0) || math.IsInf(z, 1) {
-		return 0, ErrUnsupported.At("size %d of %d, noise multiplier %g", size, population, z)
-	}
-	if order > maxOrder {
-		return 0, ErrOrder.At("order %g", order)
-	}
-	t, q := newFixedTable(z), float64(size)/float64(population)
-	return chord(order, func(k int) float64 { return t.cgf(q, z, k) }) / (order - 1), nil
 }

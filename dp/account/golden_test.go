@@ -197,6 +197,19 @@ func TestLaplaceReachesItsPureEpsilon(t *testing.T) {
 	b, err := c.Epsilon(1e-5)
 	require.NoError(t, err)
 	require.InDelta(t, 100, b.Epsilon, 1e-6)
+
+	// Its losses are bounded, so that no delta costs more but for the grid.
+	p, err := NewPLD([]dp.Event{e})
+	require.NoError(t, err)
+	for _, delta := range []float64{1e-5, 1e-20, 1e-31, 1e-40, 1e-100, 1e-300} {
+		b, err := p.EpsilonAt(1e-4, delta)
+		require.NoError(t, err)
+		require.LessOrEqual(t, b.Epsilon, 100+100*b.Grid+1e-9, "delta %g", delta)
+		require.LessOrEqual(t, b.Lower, 100+1e-9)
+		if delta < 1e-35 { // the largest loss has 2^-100 of the mass
+			require.GreaterOrEqual(t, b.Epsilon, 100-1e-4)
+		}
+	}
 }
 
 // Row 45, at orders 2 to 128 and 256: sums of discrete Gaussian and of Skellam shares in
@@ -263,21 +276,6 @@ func TestSmallDiscreteSumsMatchTheReference(t *testing.T) {
 	require.NoError(t, err)
 	t.Log(b)
 	require.InDelta(t, 5.92511602, b.Epsilon, 2e-8)
-}
-
-// AmplifiedCurve and an event of the same mechanism are one bound.
-func TestAmplifiedCurveIsThatOfTheEvent(t *testing.T) {
-	e := event(t, dp.Spec{Mechanism: dp.DiscreteGaussian, Relation: dp.ZeroOut, Variance: big.NewRat(9, 1), Clip: 2, Dimension: 5, Count: 1,
-		Sampling: dp.Sampling{Mode: dp.SamplingPoisson, Rate: .05}})
-	c, err := NewCurve([]dp.Event{e})
-	require.NoError(t, err)
-	a, err := AmplifiedCurve(.05, func(order int) float64 { return float64(order) * 4 / 18 })
-	require.NoError(t, err)
-	i := 0
-	a.Each(func(order, rdp float64) {
-		require.InEpsilon(t, rdp, c.rdp[i], 1e-12, "order %g", order)
-		i++
-	})
 }
 
 // Rows 38 and 39: exact GDP of trees, dp_accounting's Renyi values being above.

@@ -39,11 +39,7 @@ func TestNotANumberIsRefusedEverywhere(t *testing.T) {
 			"order":         func() error { _, err := NewCurveAt([]float64{bad}, []dp.Event{e}); return err },
 			"rate":          func() error { _, err := PoissonGaussianRDP(bad, 1, 2); return err },
 			"multiplier":    func() error { _, err := PoissonGaussianRDP(.1, bad, 2); return err },
-			"fixed order":   func() error { _, err := FixedGaussianRDP(10, 1, 1, bad); return err },
-			"fixed z":       func() error { _, err := FixedGaussianRDP(10, 1, bad, 2); return err },
 			"curve of":      func() error { _, err := CurveOf(func(float64) float64 { return math.NaN() }); return err },
-			"amplified":     func() error { _, err := AmplifiedCurve(bad, func(int) float64 { return 1 }); return err },
-			"amplified by":  func() error { _, err := AmplifiedCurve(.1, func(int) float64 { return math.NaN() }); return err },
 			"mixture noise": func() error { _, err := NewMixturePLD(bad, []float64{1}, []float64{1}, 1); return err },
 			"mixture shift": func() error { _, err := NewMixturePLD(1, []float64{bad}, []float64{1}, 1); return err },
 			"mixture p":     func() error { _, err := NewMixturePLD(1, []float64{1}, []float64{bad}, 1); return err },
@@ -193,6 +189,29 @@ func TestNothingAmplifiesThatWasNotSampled(t *testing.T) {
 	c, err := ByRDP([]dp.Event{fixed}, 1e-5)
 	require.NoError(t, err)
 	require.Greater(t, c, 2*b, "replaced, and without a coin for each")
+}
+
+// Orders that a bound would sum up to, or none at all.
+func TestOrdersOutOfRangeAreRefused(t *testing.T) {
+	none := dp.Sampling{Mode: dp.SamplingNone}
+	poisson := dp.Sampling{Mode: dp.SamplingPoisson, Rate: .1}
+	skellam := dp.Spec{Mechanism: dp.Skellam, Relation: dp.ZeroOut, Sampling: none, Variance: big.NewRat(9, 1), Clip: 1, L1: 1, Dimension: 1, Count: 1}
+	fixed := dp.Spec{Mechanism: dp.Gaussian, Relation: dp.ReplaceOne, StdDev: 2, Clip: 1, Dimension: 1, Count: 1,
+		Sampling: dp.Sampling{Mode: dp.SamplingFixed, Population: 1000, Size: 10}}
+	sampled := discrete(9, 1, 1)
+	sampled.Sampling = poisson
+	for name, e := range map[string]dp.Event{"gaussian": gaussian(t, .1, 1, 1), "skellam": event(t, skellam), "fixed": event(t, fixed), "discrete": event(t, sampled)} {
+		for _, orders := range [][]float64{nil, {2, 1e5 + 1}, {1e300}} {
+			_, err := NewCurveAt(orders, []dp.Event{e})
+			require.ErrorIs(t, err, ErrOrder, "%s at %v", name, orders)
+		}
+		_, err := NewCurveAt([]float64{2, 1024.5}, []dp.Event{e})
+		require.NoError(t, err, name)
+	}
+	_, err := NewCurveAt(nil, []dp.Event{gaussian(t, 1, 1, 1)})
+	require.ErrorIs(t, err, ErrOrder)
+	_, err = NewCurveAt([]float64{1e300}, []dp.Event{gaussian(t, 1, 1, 1)})
+	require.NoError(t, err, "a formula")
 }
 
 // A capacity is not free where the population may change: row 28 and the reference on

@@ -368,14 +368,34 @@ func (b *PLDBound) raise(parts []part, t target, sign float64) error {
 	value, place := 0.0, &b.Epsilon
 	if t.delta == 0 {
 		value, place = c.delta(t.epsilon, sign), &b.Delta
-	} else {
-		value = c.epsilon(t.delta, sign)
+	} else if value = c.epsilon(t.delta, sign); sign > 0 {
+		value = min(value, largest(parts, t.delta))
 	}
 	if sign < 0 {
 		place = &b.Lower
 	}
 	*place = max(*place, value)
 	return nil
+}
+
+// largest is the largest finite loss of all parts together, which is an epsilon at any delta
+// that is above the mass of infinite losses. Laplace noise has no other losses; where
+// delta is small against the error of a transform this is the better bound.
+func largest(parts []part, delta float64) float64 {
+	loss, infinite := 0.0, 0.0
+	for _, p := range parts {
+		last := len(p.mass) - 1
+		for last > 0 && p.mass[last] == 0 {
+			last--
+		}
+		width := float64(last) * p.grid
+		loss += p.count * (p.origin + width + 8*ulp*(math.Abs(p.origin)+width))
+		infinite += p.count * p.atoms.infinite
+	}
+	if !(infinite < delta/2) {
+		return math.Inf(1)
+	}
+	return max(0, loss)
 }
 
 func (p *PLD) exact(t target) (b PLDBound, err error) {

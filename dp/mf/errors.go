@@ -14,7 +14,7 @@ var (
 	// ErrNoise is noise that the integer construction cannot carry.
 	ErrNoise = fault.New(fault.Refused, "mf/noise", "noise does not fit the integer lattice", "change the scale of the encoding or the noise")
 	// ErrRelation is a relation under which there is no guarantee.
-	ErrRelation = fault.New(fault.Refused, "mf/relation", "no guarantee under this relation", "state zero_out or replace_one")
+	ErrRelation = fault.New(fault.Refused, "mf/relation", "no guarantee under this relation", "state zero-out or replace-one")
 	// ErrStep is a step out of order or after the last.
 	ErrStep = fault.New(fault.Conflict, "mf/step", "noise of another step is due", "draw each step once and in order, or restore the snapshot taken before it")
 	// ErrErased is a generator that was erased, or that failed and erased itself.

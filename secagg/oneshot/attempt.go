@@ -43,7 +43,7 @@ func begin(s secagg.Session) (*attempt, error) {
 	if _, err := p.honest(n, s.Minimum, s.Buckets, s.BucketMinimum); err != nil {
 		return nil, err
 	}
-	a := &attempt{Session: s, corrupt: corruptAmong(n, p.Corrupt)}
+	a := &attempt{Session: s, corrupt: secagg.ShareOf(n, p.Corrupt)}
 	if a.ring, err = p.ring(s.Words, s.WordBits); err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func Measure(policy secagg.Policy) (Figures, error) {
 	}
 	ps := pieces(ring, policy.Committee.Len())
 	f := Figures{
-		Set: ring.Set(), Degree: ring.N(), Kappa: ring.Kappa(), Slots: ring.Slots(), Corrupt: corruptAmong(n, policy.Corrupt),
+		Set: ring.Set(), Degree: ring.N(), Kappa: ring.Kappa(), Slots: ring.Slots(), Corrupt: secagg.ShareOf(n, policy.Corrupt),
 		Buckets: count, BucketSize: bucketSize(n, count), CorruptInBucket: corrupt, Honest: minimum - corrupt,
 		Chunks: ps.Count, Body: ps.Body, Letters: ps.Letters, LetterSize: ps.LetterSize, Upload: ps.Total(), Frame: frameSize(ps),
 		MemberVerdicts: n * (1 + valueSize), MemberAnswer: answerSize(ring, count),

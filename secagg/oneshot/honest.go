@@ -21,10 +21,6 @@ const (
 	minHonest = 2
 )
 
-// corruptAmong returns f, the most corrupt clients among n: ceil(n * share), the
-// share being in parts per million.
-func corruptAmong(n, share int) int { return (n*share + million - 1) / million }
-
 // bucketSize is the largest of count buckets of n clients.
 func bucketSize(n, count int) int { return (n + count - 1) / count }
 
@@ -73,7 +69,7 @@ func (Scheme) Honest(p secagg.Policy) (int, error) {
 	if p.View == secagg.ViewBucketMeans {
 		minimum = p.Buckets.Minimum
 	}
-	return max(0, minimum-corruptAmong(p.Clients, p.Corrupt)), nil
+	return max(0, minimum-secagg.ShareOf(p.Clients, p.Corrupt)), nil
 }
 
 // FairPartition implements secagg.HonestScheme: nonces that members committed to before
@@ -87,7 +83,7 @@ func (Scheme) HonestInSum(s secagg.Session, releases int, delta float64) (int, e
 	if err != nil {
 		return 0, err
 	}
-	n, f := s.Roster.Len(), corruptAmong(s.Roster.Len(), p.Corrupt)
+	n, f := s.Roster.Len(), secagg.ShareOf(s.Roster.Len(), p.Corrupt)
 	if s.Buckets == 1 {
 		return max(0, s.Minimum-f), nil
 	}

@@ -88,7 +88,7 @@ func (p Parameters) ring(words, wordBits int) (rlwe.Parameters, error) {
 // honest returns c* and refuses minima under which fewer than two honest clients
 // may be in an opened sum.
 func (p Parameters) honest(n, minimum, buckets, bucketMinimum int) (corrupt int, err error) {
-	f := corruptAmong(n, p.Corrupt)
+	f := secagg.ShareOf(n, p.Corrupt)
 	if minimum-f < minHonest {
 		return 0, ErrHonest.At("minimum of %d of %d clients, %d of them corrupt", minimum, n, f)
 	}
@@ -169,8 +169,8 @@ func configure(policy secagg.Policy) (Parameters, rlwe.Parameters, error) {
 			return refused(err)
 		}
 	}
-	f := corruptAmong(policy.Clients, policy.Corrupt)
-	left := policy.Clients - corruptAmong(policy.Clients, policy.Dropout)
+	f := secagg.ShareOf(policy.Clients, policy.Corrupt)
+	left := policy.Clients - secagg.ShareOf(policy.Clients, policy.Dropout)
 	if policy.CloseAt != 0 {
 		left = min(left, policy.CloseAt)
 	}

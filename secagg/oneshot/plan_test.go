@@ -124,7 +124,7 @@ func TestCorruptClientsInABucketFollowTheTail(t *testing.T) {
 	for _, n := range []int{4, 17, 48, 100, 333, 1000} {
 		for _, share := range []int{0, 1, 10_000, 50_000, 200_000, 900_000} {
 			for _, size := range []int{4, 9, 16, 48, 2000} {
-				f, count := corruptAmong(n, share), max(1, n/size)
+				f, count := secagg.ShareOf(n, share), max(1, n/size)
 				if f < n && (n < 1000 || share <= 50_000) { // fractions are slow
 					require.Equal(t, slow(n, f, count), corruptInBucket(n, f, count), "%d of %d in %d buckets", f, n, count)
 				}

@@ -212,6 +212,5 @@ func (s Scheme) configureBuckets(policy secagg.Policy) ([]byte, error) {
 // corruptInBucket is the share of a bucket that is corrupt if all corrupt clients of a
 // full cohort are in it, in parts per million.
 func corruptInBucket(policy secagg.Policy) int {
-	corrupt := (policy.Clients*policy.Corrupt + million - 1) / million // clients
-	return (corrupt*million + policy.Buckets.Size - 1) / policy.Buckets.Size
+	return (secagg.ShareOf(policy.Clients, policy.Corrupt)*million + policy.Buckets.Size - 1) / policy.Buckets.Size
 }

@@ -62,7 +62,7 @@ func (Scheme) Honest(p secagg.Policy) (int, error) {
 	if p.View == secagg.ViewBucketMeans {
 		minimum = p.Buckets.Minimum
 	}
-	return max(0, minimum-(p.Clients*p.Corrupt+999_999)/1_000_000), nil
+	return max(0, minimum-secagg.ShareOf(p.Clients, p.Corrupt)), nil
 }
 
 // HonestInSum implements secagg.HonestSession, likewise.

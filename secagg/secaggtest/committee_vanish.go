@@ -134,7 +134,7 @@ func wrongSums(t *testing.T, scheme Scheme, c Config, f CommitteeForger) {
 // sums. One that names more is left out, and what it said does not count.
 func namesTooMany(t *testing.T, scheme Scheme, c Config, f CommitteeForger) {
 	s, cohort := c.small(t, scheme)
-	corrupt := share(s.Roster.Len(), c.Policy.Corrupt)
+	corrupt := secagg.ShareOf(s.Roster.Len(), c.Policy.Corrupt)
 	for named := corrupt; named <= corrupt+1; named++ {
 		a := c.attempt(t, scheme, s, cohort, 73)
 		a.Post = func(phase secagg.Phase, j int, letters []secagg.Letter) []secagg.Letter {

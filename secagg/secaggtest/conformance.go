@@ -52,10 +52,7 @@ func (c Config) divided() Config {
 }
 
 // dropouts is how many of n members may vanish: the declared share, rounded up.
-func (c Config) dropouts(n int) int { return share(n, c.Policy.Dropout) }
-
-// share is a share of n in parts per million, rounded up.
-func share(n, million int) int { return (n*million + 999_999) / 1_000_000 }
+func (c Config) dropouts(n int) int { return secagg.ShareOf(n, c.Policy.Dropout) }
 
 func (c Config) width(w int) int {
 	if c.MaxWordBits == 0 {
@@ -84,7 +81,7 @@ func (c Config) sessionOf(t testing.TB, scheme Scheme, n, m int, shape Shape) (s
 	}
 	if shape.Minimum == 0 {
 		// Each corrupt member of a committee may cost the corrupt clients their place.
-		evicted := max(0, m-1) / 3 * share(n, c.Policy.Corrupt)
+		evicted := max(0, m-1) / 3 * secagg.ShareOf(n, c.Policy.Corrupt)
 		shape.Minimum = n - c.dropouts(n) - evicted
 	}
 	return NewSession(t, scheme, c.Policy, cohort, shape), cohort

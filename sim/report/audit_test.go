@@ -21,22 +21,25 @@ func found(oneRun, fdp float64, claimed *float64) audit.Report {
 func TestAuditsSayWhatWasFoundBesideTheClaim(t *testing.T) {
 	for name, c := range map[string]struct {
 		found audit.Report
+		gauss bool
 		value string
 		says  []string
 		never []string
 	}{
-		"below the claim": {found(1.23456, 0, pointer(2.34501)), "epsilon is at least 1.234 at delta 1e-05, with 95 % confidence; claimed: at most 2.346",
+		"below the claim": {found(1.23456, 0, pointer(2.34501)), false, "epsilon is at least 1.234 at delta 1e-05, with 95 % confidence; claimed: at most 2.346",
 			[]string{"who of 400 canaries", "24 of 25 guesses were right", "refutes nothing, and proves nothing"}, []string{"Gaussian noise", "wrong"}},
-		"nothing found": {found(0, 0, pointer(2)), "epsilon is at least 0 at", []string{"than chance explains", "proves nothing"}, []string{"guesses were right: "}},
-		"above the claim": {found(2.5, 0, pointer(2)), "epsilon is at least 2.5 at",
-			[]string{"which is refuted: the privacy statement is wrong"}, []string{"proves nothing"}},
-		"nothing claimed": {found(2.5, 0, nil), "nothing is claimed", []string{"Nothing is claimed that it could refute"}, []string{"wrong", "proves nothing"}},
-		"a test that needs Gaussian noise": {found(1, 1.77777, pointer(2)), "at least 1 at",
+		"nothing found": {found(0, 0, pointer(2)), false, "epsilon is at least 0 at", []string{"than chance explains", "proves nothing"}, []string{"guesses were right: "}},
+		"above the claim": {found(2.5, 0, pointer(2)), false, "epsilon is at least 2.5 at",
+			[]string{"claim is refuted: the privacy statement is wrong"}, []string{"proves nothing"}},
+		"nothing claimed": {found(2.5, 0, nil), false, "nothing is claimed", []string{"Nothing is claimed that it could refute"}, []string{"wrong", "proves nothing"}},
+		"a test that needs Gaussian noise": {found(1, 1.77777, pointer(2)), false, "at least 1 at",
 			[]string{"that nobody sampled, and only then, at least 1.777"}, []string{"above the claim"}},
-		"that test alone above the claim": {found(1, 3, pointer(2)), "at least 1 at", []string{"only then, at least 3, which would be above the claim", "proves nothing"}, []string{"is wrong"}},
-		"ended before":                    {audit.Report{}, "not reached", []string{"ended at a claim that it refutes"}, []string{"guesses"}},
+		"that test alone above the claim": {found(1, 3, pointer(2)), false, "at least 1 at", []string{"only then, at least 3, which would be above the claim", "proves nothing"}, []string{"is wrong"}},
+		"that test above the claim of a Gaussian run": {found(1, 3, pointer(2)), true, "at least 1 at",
+			[]string{"refuted: the privacy statement is wrong", "Gaussian noise of this run it is at least 3"}, []string{"proves nothing", "only then"}},
+		"that test below the claim of a Gaussian run": {found(1, 1.77777, pointer(2)), true, "at least 1 at", []string{"at least 1.777", "proves nothing"}, []string{"only then", "wrong"}},
 	} {
-		said := Audits(sim.Result{Audit: &sim.Audited{Released: c.found, Coordinator: c.found}})
+		said := Audits(sim.Result{Audit: &sim.Audited{Released: c.found, Coordinator: c.found, Gaussian: c.gauss}})
 		require.Len(t, said, 2)
 		require.NotEqual(t, said[0].Name, said[1].Name)
 		for _, s := range said {

@@ -47,44 +47,15 @@ func at(v, delta *float64) string {
 	if v == nil || delta == nil {
 		return "none stated"
 	}
-	return fmt.Sprintf("%s at delta %g", up(*v), *delta)
+	return fmt.Sprintf("%s at delta %g", Upper(*v), *delta)
 }
 
 // sentence adds to a reason what an epsilon means.
 func sentence(reason string, v *float64) string {
-	switch {
-	case v == nil:
-		return reason
-	case *v > 20:
-		return reason + ": a bound, and no protection in practice"
-	}
-	return fmt.Sprintf("%s: whatever is concluded is at most %.4g times as likely with a client's data as without, but for delta", reason, math.Exp(*v)*(1+1e-4))
-}
-
-// up prints a bound with four digits, rounded up.
-func up(v float64) string {
-	if !(v > 0) || math.IsInf(v, 1) {
-		return fmt.Sprintf("%g", v)
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(v))-3)
-	return fmt.Sprintf("%.4g", math.Ceil(v/unit*(1-1e-12))*unit)
-}
-
-// down prints a lower bound with four digits, rounded down.
-func down(v float64) string {
-	if !(v > 0) || math.IsInf(v, 1) {
-		return fmt.Sprintf("%g", v)
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(v))-3)
-	return fmt.Sprintf("%.4g", math.Floor(v/unit*(1+1e-12))*unit)
-}
-
-// Epsilon prints an upper bound with four digits, rounded up, or a dash.
-func Epsilon(v *float64) string {
 	if v == nil {
-		return "–"
+		return reason
 	}
-	return up(*v)
+	return reason + ": " + Odds(*v)
 }
 
 // drawTrade plots accuracy against epsilon of released models: a mark for each attempt, as
@@ -118,7 +89,7 @@ func drawTrade(rounds []sim.Round) (plot, bool) {
 		at := left
 		if r.EpsilonReleased != nil {
 			at = across(*r.EpsilonReleased)
-			m.Title += fmt.Sprintf(", epsilon %s", up(*r.EpsilonReleased))
+			m.Title += fmt.Sprintf(", epsilon %s", Upper(*r.EpsilonReleased))
 		}
 		if v := accuracy.values[i]; r.EpsilonReleased != nil && !math.IsNaN(v) {
 			m.Title += fmt.Sprintf(", test accuracy %s", a.unit.text(v))

@@ -23,29 +23,32 @@ func coins(label string) io.Reader { return field.NewStream(sha256.Sum256([]byte
 func sampling(s *suite) error {
 	dst := make([]int64, samples)
 	stream := coins("bench noise")
-	for _, sigma := range []uint64{50, 1000, 10_000} {
-		g, err := noise.NewGaussian(sigma*sigma, 1)
-		if err != nil {
-			return err
+	for _, law := range []struct {
+		name   string
+		new    func(sigma uint64) (sampler, error)
+		sigmas []uint64
+	}{
+		{"noise/dgauss", func(sigma uint64) (sampler, error) { return noise.NewGaussian(sigma*sigma, 1) }, []uint64{50, 1000, 10_000}},
+		{"noise/skellam", func(sigma uint64) (sampler, error) { return noise.NewSkellam(sigma*sigma, 1) }, []uint64{50, 1000}},
+	} {
+		for _, sigma := range law.sigmas {
+			drawn, err := law.new(sigma)
+			if err != nil {
+				return err
+			}
+			times, err := race(always, contestant{run: func() error { return drawn.Sample(dst, stream) }})
+			if err != nil {
+				return err
+			}
+			s.add(law.name, PerSample, per(times[0], samples), int(sigma), 0, 0)
 		}
-		times, err := race(always, contestant{run: func() error { return g.Sample(dst, stream) }})
-		if err != nil {
-			return err
-		}
-		s.add("noise/dgauss", PerSample, per(times[0], samples), int(sigma), 0, 0)
-	}
-	for _, sigma := range []uint64{50, 1000} {
-		k, err := noise.NewSkellam(sigma*sigma, 1)
-		if err != nil {
-			return err
-		}
-		times, err := race(always, contestant{run: func() error { return k.Sample(dst, stream) }})
-		if err != nil {
-			return err
-		}
-		s.add("noise/skellam", PerSample, per(times[0], samples), int(sigma), 0, 0)
 	}
 	return nil
+}
+
+// sampler fills a vector with draws.
+type sampler interface {
+	Sample(dst []int64, coins io.Reader) error
 }
 
 // shares measures what distributed noise costs a client, and its decoding.

@@ -80,8 +80,7 @@ func (b *Buckets) sizes() []int {
 
 // share is how many of n clients a share of them is, rounded up as schemes do.
 func share(n int, of float64) int {
-	const million = 1_000_000
-	return (n*int(math.Round(of*million)) + million - 1) / million
+	return secagg.ShareOf(n, int(math.Round(of*1e6)))
 }
 
 // sums is how many sums a round opens at most, where none was spoiled before.

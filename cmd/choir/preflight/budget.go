@@ -15,7 +15,7 @@ func budgetOf(p plan.Plan) (Budget, error) {
 	g := p.Genesis()
 	out := Budget{Released: g.Releases.Epsilon}
 	if g.Rosters.Epsilon > 0 {
-		out.Coordinator = &g.Rosters.Epsilon
+		out.Coordinator = pointer(g.Rosters.Epsilon)
 	}
 	var err error
 	if out.Attempts, err = admitted(p, g); err != nil {

@@ -1,6 +1,10 @@
 package preflight
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/choir-fl/choir/sim/report"
+)
 
 // exact reports whether the coordinator sees sums without noise.
 func (f *Findings) exact() bool { return f.Privacy.Noise == nil || f.Privacy.Mode == "central" }
@@ -51,7 +55,7 @@ func (f *Findings) bounded(v *float64, reason *string) string {
 		}
 		return "no epsilon bounds what they tell of one client: " + *reason
 	}
-	return fmt.Sprintf("what all of them together tell of one client is bounded by epsilon %s at delta %g after %d rounds", up(*v), *f.Privacy.Delta, f.Rounds.Count)
+	return fmt.Sprintf("what all of them together tell of one client is bounded by epsilon %s at delta %g after %d rounds", report.Upper(*v), *f.Privacy.Delta, f.Rounds.Count)
 }
 
 // subtracting says what a coordinator gets that subtracts sums.
@@ -128,12 +132,12 @@ func (f *Findings) noiseSentence() string {
 		return "Noise does not suffice against it: " + *f.Privacy.CoordinatorReason + ". " + f.againstModels()
 	}
 	return fmt.Sprintf("Noise bounds what it learns of one client from everything it sees: epsilon %s at delta %g after %d rounds. %s",
-		up(*f.Privacy.EpsilonCoordinator), *f.Privacy.Delta, f.Rounds.Count, f.againstModels())
+		report.Upper(*f.Privacy.EpsilonCoordinator), *f.Privacy.Delta, f.Rounds.Count, f.againstModels())
 }
 
 func (f *Findings) againstModels() string {
 	if v := f.Privacy.EpsilonReleased; v != nil {
-		return fmt.Sprintf("Who sees the released models and no rosters is held to epsilon %s.", up(*v))
+		return fmt.Sprintf("Who sees the released models and no rosters is held to epsilon %s.", report.Upper(*v))
 	}
 	return "No finite epsilon holds for the released models."
 }

@@ -59,7 +59,7 @@ type Noise struct {
 	// Filled is the number of shares that the coordinator fills each released sum up to, so
 	// that how much noise is in it does not tell how many clients coins drew; FilledCorrupt
 	// how many of them corrupt clients may take off. 0 where nothing is claimed from coins,
-	// and under mode central.
+	// and under mode central. At least one is, as in Corrupt.
 	Filled        int `json:"filled_shares"`
 	FilledCorrupt int `json:"filled_corrupt"`
 
@@ -195,7 +195,7 @@ func noiseOf(p plan.Plan) *Noise {
 		n.ShareSigma = shares.Width() / spec.Scale
 		summed := n.full
 		if n.Filled = g.Shares(); n.Filled > 0 {
-			summed, n.FilledCorrupt = n.Filled, share(n.Filled, l.Scheme.Corrupt)
+			summed, n.FilledCorrupt = n.Filled, max(1, share(n.Filled, l.Scheme.Corrupt)) // whoever is in a sum knows its own
 			n.SigmaReleased = n.ShareSigma * math.Sqrt(float64(n.Filled-n.FilledCorrupt))
 		}
 		n.Surplus = math.Sqrt(float64(summed) / float64(n.Shares))

@@ -23,6 +23,7 @@ import (
 	"github.com/choir-fl/choir/secagg/oneshot"
 	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
+	"github.com/choir-fl/choir/sim/report"
 )
 
 // private is a plan with noise of n clients in expectation out of 25 times as many, for a
@@ -69,7 +70,7 @@ func TestReportStatesBothEpsilonsOrSaysWhyNot(t *testing.T) {
 				require.LessOrEqual(t, want, 6.0)
 				require.Equal(t, 1e-5, *f.Privacy.Delta)
 				text := textOf(t, f)
-				require.Contains(t, text, "who sees released models "+up(want)+": whatever is concluded")
+				require.Contains(t, text, "who sees released models "+report.Upper(want)+": whatever is concluded")
 				require.Equal(t, mode != "local", strings.Contains(text, "who vouches for it: the coordinator"))
 				require.Equal(t, mode != "local", strings.Contains(text, "publish neither who survived a round nor how many did"))
 				require.Equal(t, mode == "distributed", strings.Contains(text, "the coordinator fills each sum up to"))
@@ -79,7 +80,7 @@ func TestReportStatesBothEpsilonsOrSaysWhyNot(t *testing.T) {
 				require.Equal(t, hidden, f.Privacy.CoordinatorReason == nil)
 				if want, _ := g.Epsilon(dp.ObserverCoordinator, p.Rounds()); hidden {
 					require.Equal(t, want, *f.Privacy.EpsilonCoordinator)
-					require.Contains(t, text, "who sees a roster "+up(want)+": ")
+					require.Contains(t, text, "who sees a roster "+report.Upper(want)+": ")
 				} else {
 					require.Contains(t, text, "who sees a roster none: ")
 					require.Contains(t, *f.Privacy.CoordinatorReason, "trusted")
@@ -165,6 +166,12 @@ func TestBudgetLastsForAsManyAttemptsAsALedgerAdmits(t *testing.T) {
 				}
 			}
 			require.Equal(t, charged, f.Privacy.Noise.Budget.Attempts)
+			require.Equal(t, l.Privacy.Epsilon, f.Privacy.Noise.Budget.Released)
+			if budget := f.Privacy.Noise.Budget.Coordinator; l.Privacy.EpsilonCoordinator == 0 {
+				require.Nil(t, budget)
+			} else {
+				require.Equal(t, l.Privacy.EpsilonCoordinator, *budget)
+			}
 			require.GreaterOrEqual(t, f.Privacy.Noise.Budget.AttemptsReleased, charged)
 			text := textOf(t, f)
 			switch name {
@@ -179,7 +186,7 @@ func TestBudgetLastsForAsManyAttemptsAsALedgerAdmits(t *testing.T) {
 				require.Contains(t, text, "before the last of 40 rounds")
 			default:
 				require.Less(t, charged, f.Privacy.Noise.Budget.AttemptsReleased)
-				require.Contains(t, text, "for rosters the run's is spent after")
+				require.Contains(t, text, fmt.Sprintf("with %g for rosters the run's is spent after", l.Privacy.EpsilonCoordinator))
 			}
 		})
 	}
@@ -248,7 +255,7 @@ func TestSharesAreThoseOfThePromise(t *testing.T) {
 	text := textOf(t, f)
 	require.Contains(t, text, fmt.Sprintf("of at least %d survivors' %d may be known to corrupt clients, which leaves %d honest ones", n.Survivors, n.Corrupt, n.Shares))
 	require.Contains(t, text, fmt.Sprintf("the coordinator fills each sum up to %d shares, %.3g times the noise", n.Filled, n.Surplus))
-	require.Contains(t, text, fmt.Sprintf("%d of them may be corrupt, which leaves sigma %.6g", n.FilledCorrupt, n.SigmaReleased))
+	require.Contains(t, text, fmt.Sprintf("of these %d may be known to corrupt clients, which leaves sigma %.6g", n.FilledCorrupt, n.SigmaReleased))
 	require.Positive(t, n.SensitivityCost)
 	require.Less(t, n.SensitivityCost, 1e-2)
 	require.Equal(t, n.Slack.Buckets+n.Slack.Sampling+n.Slack.Tails, p.Guarantee().Slack().Buckets+p.Guarantee().Slack().Sampling+p.Guarantee().Slack().Tails)
@@ -279,9 +286,15 @@ func TestSharesAreThoseOfThePromise(t *testing.T) {
 func TestAClientsOwnShareCountsAsKnown(t *testing.T) {
 	l := private(oneshot.Name, "distributed", 150)
 	l.Scheme.Corrupt = 0
-	f := examine(t, l)
+	p := check(t, l)
+	f, err := Examine(p)
+	require.NoError(t, err)
 	n := f.Privacy.Noise
 	require.Equal(t, []int{l.Cohort.Minimum, 1, l.Cohort.Minimum - 1}, []int{n.Survivors, n.Corrupt, n.Shares})
+	models, _ := p.Guarantee().Event(dp.ObserverReleases)
+	rosters, _ := p.Guarantee().Event(dp.ObserverCoordinator)
+	require.Equal(t, 1, n.FilledCorrupt)
+	require.InEpsilon(t, models.NoiseMultiplier()/rosters.NoiseMultiplier(), n.SigmaReleased/n.Sigma, 1e-9, "what released models are accounted for")
 	require.Contains(t, textOf(t, f), fmt.Sprintf("of at least %d survivors' 1 may be known, to a corrupt client or to one that looks on and knows its own, which leaves %d honest ones", n.Survivors, n.Shares))
 }
 
@@ -440,12 +453,4 @@ func TestAdaptingClipNormIsExplained(t *testing.T) {
 	text := textOf(t, f)
 	require.Contains(t, text, "follows the 0.5 quantile of norms at rate 0.2 between 0.01 and 10")
 	require.Contains(t, text, "and of the bits that say which were clipped")
-}
-
-func TestBoundsAreRoundedUp(t *testing.T) {
-	for v, want := range map[float64]string{1.23401: "1.235", 1.234: "1.234", 12.3401: "12.35", 9.9991: "10", 0: "0", 0.00123401: "0.001235", 4: "4"} {
-		require.Equal(t, want, up(v))
-	}
-	require.Contains(t, odds(1), "2.719 times")
-	require.Contains(t, odds(21), "no protection in practice")
 }

@@ -2,8 +2,9 @@ package preflight
 
 import (
 	"fmt"
-	"math"
 	"strings"
+
+	"github.com/choir-fl/choir/sim/report"
 )
 
 // writePrivacy prints what the noise is and what it promises to whom.
@@ -32,7 +33,7 @@ func (f *Findings) writePrivacy(section func(string), line func(string, string, 
 	row("noise multiplier", "%.6g%s; %.6g of all that a sum holds, rounding included", n.Multiplier, adapting(n), n.JointMultiplier)
 	row("sigma", "%.6g in each coordinate of a sum%s, in units of the update; scale %.6g, which costs %.3g %% of sensitivity", n.Sigma, n.ofFewest(), n.Scale, 100*n.SensitivityCost)
 	n.writeShares(row, f)
-	row("noise norm / C", "%.3g in a sum with the noise reckoned with%s; %.3g in the mean of a full %s, where one update has at most 1", n.NoiseNorm, n.ofFewest(), n.MeanNoise, f.unit())
+	row("noise norm / C", "%.3g in a sum%s; %.3g in the mean of a full %s, where one update has at most 1", n.NoiseNorm, n.ofFewest(), n.MeanNoise, f.unit())
 	row("signal to noise", "%.3g at best, if all updates have the clip norm and agree", n.SignalToNoise)
 	if k := n.Clipping; k != nil {
 		row("clip norm", "follows the %g quantile of norms at rate %g between %g and %g; noise %.3g in the sum of clip bits", k.Quantile, k.Rate, k.Floor, k.Ceiling, k.BitSigma)
@@ -100,7 +101,7 @@ func (n *Noise) writeShares(row func(string, string, ...any), f *Findings) {
 	}
 	if n.Filled > 0 {
 		row("released models", "the coordinator fills each sum up to %d shares, %.3g times the noise of those above, so that the noise does not tell how many were drawn; "+
-			"%d of them may be corrupt, which leaves sigma %.6g", n.Filled, n.Surplus, n.FilledCorrupt, n.SigmaReleased)
+			"of these %s, which leaves sigma %.6g", n.Filled, n.Surplus, known(n.FilledCorrupt), n.SigmaReleased)
 	}
 }
 
@@ -155,24 +156,7 @@ func epsilonText(v *float64, reason *string) string {
 		}
 		return "none: " + *reason
 	}
-	return up(*v) + ": " + odds(*v)
-}
-
-// up prints a bound with four digits, rounded up.
-func up(v float64) string {
-	if !(v > 0) || math.IsInf(v, 1) {
-		return fmt.Sprintf("%g", v)
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(v))-3)
-	return fmt.Sprintf("%.4g", math.Ceil(v/unit*(1-1e-12))*unit)
-}
-
-// odds says what an epsilon means.
-func odds(v float64) string {
-	if v > 20 {
-		return "a bound, and no protection in practice"
-	}
-	return fmt.Sprintf("whatever is concluded is at most %.4g times as likely with a client's data as without, but for delta", math.Exp(v)*(1+1e-4))
+	return report.Upper(*v) + ": " + report.Odds(*v)
 }
 
 func more(v *float64) string {

@@ -2,6 +2,8 @@ package preflight
 
 import (
 	"math"
+
+	"github.com/choir-fl/choir/sim/report"
 )
 
 const (
@@ -25,7 +27,7 @@ func (f *Findings) warnPrivacy(say func(string, ...any)) {
 		who     string
 	}{{p.EpsilonReleased, "released models"}, {p.EpsilonCoordinator, "rosters"}} {
 		if o.epsilon != nil && *o.epsilon > weak {
-			say("privacy: epsilon %s against who sees %s is weak: above %d it bounds little", up(*o.epsilon), o.who, weak)
+			say("privacy: epsilon %s against who sees %s is weak: above %d it bounds little", report.Upper(*o.epsilon), o.who, weak)
 		}
 	}
 	if p.EpsilonCoordinator == nil {
