@@ -118,6 +118,15 @@ type Report struct {
 	Spent    Spent
 	// UpdateNorm is the L2 norm of the mean update.
 	UpdateNorm float64
+	// Figures say what the rule did and what it saw; nil if nothing was opened.
+	Figures *Figures
+	// Holdout measures the new model, or the one that was refused; nil without a holdout.
+	Holdout *Measurement
+	// RolledBack says that Model is the run's best one, to which it went back.
+	RolledBack bool
+	Alerts     []Alert
+	// Quarantined is how many clients were left out of the attempt.
+	Quarantined int
 	// Federated evaluation of the parent model; nil if nobody evaluated.
 	Evaluation *Evaluation
 }

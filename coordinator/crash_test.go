@@ -60,7 +60,7 @@ func requireWhole(w *world) {
 	requireClean(w)
 }
 
-// requireClean requires that a finished run keeps its head, its model and its history alone.
+// requireClean requires that a finished run keeps its head, what that leads to, and its history alone.
 func requireClean(w *world) {
 	w.t.Helper()
 	w.start() // what a failed deletion left behind goes at the next start
@@ -70,9 +70,20 @@ func requireClean(w *world) {
 	parts, err := w.store.Spool.List()
 	require.NoError(w.t, err)
 	require.Empty(w.t, parts)
+	requireKept(w)
+}
+
+// requireKept requires that no blob is there that the head does not lead to.
+func requireKept(w *world) {
+	w.t.Helper()
 	blobs, err := w.store.Blobs.List()
 	require.NoError(w.t, err)
-	require.Equal(w.t, []store.Digest{store.Digest(w.engine.State().Model)}, blobs)
+	kept := w.engine.Kept()
+	require.Contains(w.t, kept, w.engine.State().Model)
+	require.Len(w.t, blobs, len(kept))
+	for i, d := range kept {
+		require.Equal(w.t, store.Digest(d), blobs[i])
+	}
 }
 
 func inMemory(scheme string, clients, rounds int, change ...func(*plan.Literal)) func(t *testing.T) *world {

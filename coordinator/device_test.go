@@ -25,6 +25,8 @@ type device struct {
 	bad    func(sealed []byte)                     // spoils the next upload
 	evaled func(secagg.RoundID) *client.Evaluation
 	size   func(secagg.RoundID) float32 // of what it adds to its weight; nil for step
+	// examples that it learned from; 0 for one
+	examples int
 
 	p       *client.Participant
 	id      secagg.RoundID
@@ -137,7 +139,7 @@ func (d *device) learn(e *coordinator.Engine) bool {
 		size = d.size(d.id)
 	}
 	local.Values()[d.index%len(local.Values())] += size
-	update := client.Update{Model: local, Examples: 1}
+	update := client.Update{Model: local, Examples: max(1, d.examples)}
 	if d.evaled != nil {
 		update.Evaluation = d.evaled(d.id)
 	}

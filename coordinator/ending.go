@@ -20,6 +20,9 @@ func (e *Engine) commit() {
 	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
 	next.ledger, next.lastRound, next.lastAttempt = e.cfg.Ledger.Head(), e.set.ID.Round, e.set.ID.Attempt
 	next.clipNorm = r.clipNorm
+	next.step, next.reputation = r.step, r.reputation
+	next.accept(r, e.head, e.cfg.Plan.Screening().Rollback)
+	next.opposed = e.turned(r)
 	next.fallback, next.leftOut = false, nil
 	if ev := r.evaluation; ev != nil {
 		if ev.Loss < next.bestLoss {
@@ -38,16 +41,19 @@ func (e *Engine) commit() {
 	if e.fail(e.forgetNoise(&next)) {
 		return
 	}
-	r.segment, r.parent, r.oldOptimizer = e.segment(), e.head.model, e.head.optimizer
+	r.segment = e.segment()
 	fx, err := e.machine.Step(round.Committed{At: e.now()}) // its effects come after the swap
 	if e.fail(err) {
 		return
 	}
 	next.absent = fx.Outcome.Absent
-	r.report = e.report(fx.Outcome, next.model)
+	r.report = e.report(fx.Outcome, next)
 	next.ended, err = r.report.line()
 	if e.fail(err) || e.fail(e.participated(e.counted())) || e.fail(e.swap(next)) {
 		return
+	}
+	if r.measured != nil {
+		e.good.Store(&measuredModel{r.model, r.measured})
 	}
 	e.perform(fx)
 }
@@ -72,10 +78,14 @@ func (e *Engine) over(fx round.Effects) {
 		segment, r = e.pending.segment, e.pending.report
 	} else {
 		var err error
-		r = e.report(out, e.head.model)
 		next := e.head
 		next.next(next.round, next.attempt+1)
 		e.learn(&next, out)
+		back := e.pending != nil && e.pending.refused && next.refuse(e.cfg.Plan.Screening().Rollback)
+		r = e.report(out, next)
+		if r.RolledBack = back; back {
+			r.Alerts = append(r.Alerts, Alert{Name: AlertRollback, What: "the run went back to its best model, " + next.model.String()})
+		}
 		next.ledger = e.cfg.Ledger.Head()
 		if e.exhausted != "" {
 			next.status, next.reason = BudgetExhausted, e.exhausted
@@ -135,12 +145,22 @@ func (e *Engine) dropSpool() {
 	}
 }
 
-// report sums up an attempt that ended with model as the head's.
-func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
+// turned is in how many rounds in a row, with the one at hand, the aggregate turned
+// against the one before it.
+func (e *Engine) turned(r *result) uint32 {
+	if !e.opposed(r.figures) {
+		return 0
+	}
+	return e.head.opposed + 1
+}
+
+// report sums up an attempt that ended with next as the head.
+func (e *Engine) report(out *round.Outcome, next head) Report {
 	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.invitations(),
 		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: slices.Clone(out.Culprits),
 		ClipNorm: e.set.ClipNorm, Spent: e.spent(),
-		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: model}
+		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: next.model,
+		Quarantined: len(e.quarantined())}
 	for b, members := range out.Survivors {
 		switch {
 		case slices.Contains(out.Spoiled, b):
@@ -155,24 +175,27 @@ func (e *Engine) report(out *round.Outcome, model secagg.Digest) Report {
 			r.Culprits = append(r.Culprits, id)
 		}
 	}
+	if p := e.pending; p != nil {
+		r.Figures, r.Holdout, r.Alerts = p.figures, p.measured, e.alerts(p, int(e.turned(p)))
+		if p.refused {
+			r.Alerts = append(r.Alerts, Alert{Name: AlertGate, What: out.Reason})
+		}
+	}
 	if p := e.pending; out.Released && p != nil {
 		r.Weight, r.UpdateNorm, r.Evaluation = p.weight, p.norm, p.evaluation
 	}
 	return r
 }
 
-// announce tells the observer how an attempt ended and removes what it superseded.
+// announce tells the observer how an attempt ended. What it superseded is swept away
+// before the next.
 func (e *Engine) announce(r Report) {
 	var model tensor.Model
 	if p := e.pending; r.Released {
 		model = p.values
-		for _, d := range []secagg.Digest{p.parent, p.oldOptimizer} {
-			if d != e.head.model && d != e.head.optimizer && d != (secagg.Digest{}) {
-				e.fail(e.cfg.Store.Blobs.Delete(store.Digest(d)))
-			}
-		}
 	}
 	e.fail(e.cfg.Store.Journal.Append(historySegment, []byte(e.head.ended)))
+	e.alerted = r.Alerts
 	e.cfg.Observer.RoundOver(r, model)
 	e.pending = nil
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/choir-fl/choir/coordinator/plan"
@@ -51,6 +52,9 @@ type Config struct {
 	Observer  Observer
 	// Coins must be cryptographically secure; it seeds a run's sampling and its own noise.
 	Coins io.Reader
+	// Holdout measures new models before they are accepted; nil if the coordinator has no
+	// data of its own, which a plan with a gate is refused without.
+	Holdout Holdout
 	// Workers is the number of goroutines that open a sum; at least 1.
 	Workers int
 	// CheckpointBytes is how many bytes of uploads are added before the sum is
@@ -89,6 +93,12 @@ type Engine struct {
 	// exhausted says why the ledger has no room for the attempt under way.
 	exhausted string
 	resuming  bool // what the journal says was done is done again
+
+	quarantines []QuarantineChange // oldest first
+	alerted     []Alert            // of the latest attempt that ended
+
+	gating sync.Mutex                    // held while the holdout measures
+	good   atomic.Pointer[measuredModel] // the latest accepted model that was measured
 }
 
 // lastAttempt remembers how the latest attempt ended, for clients that ask late.
@@ -113,12 +123,18 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = silent{}
 	}
+	if err := checkGate(cfg); err != nil {
+		return nil, err
+	}
 	e := &Engine{cfg: cfg}
 	value, revision, err := cfg.Store.Head.Load()
 	if err != nil {
 		return nil, err
 	}
 	e.revision = revision
+	if err := e.loadQuarantines(); err != nil {
+		return nil, err
+	}
 	if value == nil {
 		return e, e.begin()
 	}
@@ -161,6 +177,7 @@ func (e *Engine) resumed() head {
 		next.plan = digest
 		next.fallback, next.leftOut, next.absent = false, nil, nil // lessons of the old plan's attempts
 		next.clipNorm = e.firstClipNorm()
+		next.refused, next.opposed = 0, 0
 		if e.head.status != Finished {
 			next.next(next.round, next.attempt+1) // one under the old plan is not continued
 		}
@@ -244,7 +261,7 @@ func (e *Engine) resume() error {
 	var records [][]byte
 	for _, s := range segments {
 		switch s {
-		case historySegment, participationSegment:
+		case historySegment, participationSegment, quarantineSegment:
 		case e.segment():
 			err = e.cfg.Store.Journal.Read(s, func(r []byte) error {
 				records = append(records, append([]byte(nil), r...))

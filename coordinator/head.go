@@ -66,6 +66,17 @@ type head struct {
 	// from; zero in a run without noise. That of earlier attempts cannot be found from it, so that
 	// whoever steals a head cannot take the noise off what was released.
 	noise secagg.Digest
+	// step is a blob of the aggregate that led to the model, and reputation one of the
+	// clients'; zero if there is none.
+	step, reputation secagg.Digest
+	best             best
+	refused          uint32 // attempts that the gate refused since it let one pass
+	opposed          uint32 // released rounds in a row whose aggregate turned against the last
+}
+
+// blobs are those that the head leads to, zero ones included.
+func (h head) blobs() []secagg.Digest {
+	return []secagg.Digest{h.model, h.optimizer, h.step, h.reputation, h.best.model}
 }
 
 // next moves on to the next attempt at a round, or to the first of the next round.
@@ -121,6 +132,11 @@ func (h head) encode() []byte {
 	e.Uint(23, uint64(h.lastRound))
 	e.Uint(24, uint64(h.lastAttempt))
 	e.Digest(25, h.noise)
+	e.Digest(26, h.step)
+	e.Digest(27, h.reputation)
+	e.Message(28, h.best.encode)
+	e.Uint(29, uint64(h.refused))
+	e.Uint(30, uint64(h.opposed))
 	return e.Encoded()
 }
 
@@ -137,7 +153,14 @@ func decodeHead(b []byte) (head, error) {
 	h.ledger.Count, h.clipNorm = d.Uint(21), d.Float(22)
 	h.lastRound, h.lastAttempt = uint32(d.Size(23, 1<<31)), uint32(d.Size(24, 1<<31))
 	h.noise = d.Digest(25)
-	if err := d.Close(); err != nil {
+	h.step, h.reputation = d.Digest(26), d.Digest(27)
+	chosen := d.Bytes(28)
+	h.refused, h.opposed = uint32(d.Size(29, 1<<31)), uint32(d.Size(30, 1<<31))
+	err := d.Close()
+	if err == nil && len(chosen) > 0 {
+		h.best, err = decodeBest(chosen)
+	}
+	if err != nil {
 		return head{}, ErrHead.Because(err)
 	}
 	if h.plan == (secagg.Digest{}) || h.model == (secagg.Digest{}) || h.seed == (secagg.Digest{}) || h.round == 0 || h.attempt == 0 ||
@@ -145,6 +168,20 @@ func decodeHead(b []byte) (head, error) {
 		return head{}, ErrHead.At("a part without which no run can go on")
 	}
 	return h, nil
+}
+
+func (b best) encode(e *secagg.Encoder) {
+	e.Digest(1, b.model)
+	e.Uint(2, uint64(b.size))
+	e.Float(3, b.accuracy)
+	e.Uint(4, uint64(b.round))
+	e.Uint(5, uint64(b.attempt))
+}
+
+func decodeBest(b []byte) (best, error) {
+	d := secagg.NewDecoder(b)
+	out := best{model: d.Digest(1), size: d.Size(2, secagg.MaxUpload), accuracy: d.Float(3), round: uint32(d.Size(4, 1<<31)), attempt: uint32(d.Size(5, 1<<31))}
+	return out, d.Close()
 }
 
 // began is the first record of an attempt's journal: when it began, what the ledger's

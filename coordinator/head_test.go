@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/plain"
 )
 
 // fullHead has a value of its own in every field.
@@ -17,7 +20,8 @@ func fullHead() head {
 	return head{plan: d("plan"), status: Paused, reason: "why", rounds: 3, round: 5, attempt: 2, model: d("model"), modelSize: 1234,
 		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: secagg.LedgerHead{Count: 9, Digest: d("ledger")}, audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}",
 		fallback: true, leftOut: []secagg.PartyID{"decryptor:a"}, absent: []secagg.PartyID{"decryptor:b", "decryptor:c"},
-		clipNorm: 1.5, lastRound: 4, lastAttempt: 6, noise: d("noise")}
+		clipNorm: 1.5, lastRound: 4, lastAttempt: 6, noise: d("noise"),
+		step: d("step"), reputation: d("reputation"), best: best{d("best"), 4321, 0.75, 2, 3}, refused: 1, opposed: 8}
 }
 
 func TestHeadSurvivesItsEncodingWithEveryField(t *testing.T) {
@@ -41,7 +45,7 @@ func TestHeadOfAnotherVersionIsRefused(t *testing.T) {
 	later := bytes.Clone(good)
 	later[2] = 2
 	for name, b := range map[string][]byte{"later version": later, "no version": good[3:], "nothing": nil, "cut": good[:40],
-		"a field of a later version": append(good, 26, 1, 1)} {
+		"a field of a later version": append(good, 31, 1, 1)} {
 		_, err := decodeHead(b)
 		require.ErrorIs(t, err, ErrHead, name)
 	}
@@ -107,5 +111,36 @@ func TestNoiseOfEarlierAttemptsIsForgotten(t *testing.T) {
 	require.Equal(t, head{round: 2, attempt: 1}, none, "nor is there any where there was none")
 }
 
+// Kept are the blobs that the head leads to, each once, in ascending order.
+func (e *Engine) Kept() []secagg.Digest {
+	kept := slices.DeleteFunc(e.head.blobs(), func(d secagg.Digest) bool { return d == secagg.Digest{} })
+	slices.SortFunc(kept, func(a, b secagg.Digest) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(kept)
+}
+
+// Step is the blob of the last accepted aggregate.
+func (e *Engine) Step() secagg.Digest { return e.head.step }
+
+// QuarantineRecord and ReadQuarantineRecord are the journal's form of a decision.
+func QuarantineRecord(c QuarantineChange) []byte { return c.encode() }
+
+func ReadQuarantineRecord(b []byte) (QuarantineChange, error) { return decodeQuarantineChange(b) }
+
 // Seed is what cohorts are drawn from, as the head holds it.
 func (e *Engine) Seed() secagg.Digest { return e.head.seed }
+
+// vectorPlan combines the vectors of ten clients by trimmed means, but for a change.
+func vectorPlan(t *testing.T, change func(*plan.Literal)) plan.Plan {
+	t.Helper()
+	l := plan.Literal{
+		Schema: secagg.PlanSchema, Job: "job", Model: plan.Model{Architecture: "points", Tensors: []plan.Tensor{{Name: "w", Shape: []int{2}}}},
+		Scheme: plan.Scheme{Name: plain.Name, CrossSilo: true}, Cohort: plan.Cohort{Size: 10, Minimum: 10}, Rounds: plan.Rounds{Count: 1},
+		Encoding: plan.Encoding{ClipNorm: 10}, Training: plan.Training{Epochs: 1, BatchSize: 1, LearningRate: 0.1},
+		Privacy:     plan.Privacy{Mode: "none", TrustCoordinator: true},
+		Aggregation: plan.Aggregation{View: "vectors", Rule: "trimmed-mean", F: 1},
+	}
+	change(&l)
+	p, err := l.Check(plain.Scheme{})
+	require.NoError(t, err)
+	return p
+}

@@ -26,14 +26,21 @@ type Ended struct {
 	UpdateNorm float64     `json:"update_norm"`
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
 	ClipNorm   float64     `json:"clip_norm,omitempty"`
-	Spent                  // absent without noise
+	// Of the figures at most 64 lines are kept, of those that stand out most.
+	Figures     *Figures     `json:"figures,omitempty"`
+	Holdout     *Measurement `json:"holdout,omitempty"`
+	RolledBack  bool         `json:"rolled_back,omitempty"`
+	Alerts      []Alert      `json:"alerts,omitempty"`
+	Quarantined int          `json:"quarantined,omitempty"`
+	Spent                    // absent without noise
 }
 
 // line is the attempt's line in the run's history.
 func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
 		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
-		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent})
+		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent, Figures: r.Figures.Bounded(), Holdout: r.Holdout,
+		RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined})
 	return string(b), err
 }
 
@@ -47,6 +54,13 @@ func (e *Engine) remember() error {
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
+	}
+	if e.head.ended != "" {
+		var latest Ended
+		if err := json.Unmarshal([]byte(e.head.ended), &latest); err != nil {
+			return ErrCarried.At("the latest attempt").Because(err)
+		}
+		e.alerted = latest.Alerts
 	}
 	if e.head.ended == last {
 		return nil

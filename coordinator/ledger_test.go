@@ -123,7 +123,7 @@ func TestReleaseThatTheLedgerMissedIsMadeUpFor(t *testing.T) {
 			w.until("the swap", func() bool {
 				n := len(w.faults.names)
 				if w.faults.at == 0 && w.engine.State().Phase == "opening" {
-					w.faults.at = n + 3 // the model, the head, then the ledger
+					w.faults.at = n + 4 // the model, the step, the head, then the ledger
 				}
 				return w.engine.State().Failed != nil
 			})

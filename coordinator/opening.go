@@ -20,6 +20,9 @@ import (
 // ErrWeights is a sum of weights that nothing can be divided by.
 var ErrWeights = fault.New(fault.Aborted, "coordinator/weights", "the survivors' weights sum to zero", "nothing was learned; invite clients that have data")
 
+// ErrSpoiledVector names the client whose vector, opened alone, was out of range.
+var ErrSpoiledVector = fault.New(fault.Aborted, "coordinator/spoiled-vector", "a client's vector is out of range", "look at the client; an operator can quarantine it")
+
 // result is what opening a round made.
 type result struct {
 	model, optimizer secagg.Digest
@@ -30,9 +33,17 @@ type result struct {
 	clipNorm         float64 // of the next round
 	spoiled, liars   []int   // buckets, parties; also if there is no model
 
-	segment              string // set when it is committed
-	parent, oldOptimizer secagg.Digest
-	report               Report
+	// What of it is known also if there is no model.
+	figures    *Figures
+	left       []left
+	measured   *Measurement // of the new model, and
+	before     *Measurement // of its parent
+	refused    bool         // by the gate
+	step       secagg.Digest
+	reputation secagg.Digest
+
+	segment string // set when it is committed
+	report  Report
 }
 
 // open unmasks the sums and applies them to the model.
@@ -73,7 +84,7 @@ func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening
 	if err != nil {
 		return res, err
 	}
-	update, err := e.combine(res, sums, d)
+	update, err := e.combine(res, sums, d, session, h)
 	if err != nil {
 		return res, err
 	}
@@ -82,21 +93,37 @@ func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening
 		squares += float64(u * u)
 	}
 	res.norm = math.Sqrt(squares)
-	return res, e.applyMean(res, update, h)
+	if err := e.applyMean(res, update, h); err != nil {
+		return res, err
+	}
+	return res, e.carry(res, update, h)
+}
+
+// carry stores what the next round needs of this one beside its model.
+func (e *Engine) carry(res *result, update []float64, h head) (err error) {
+	if res.step, err = e.writeStep(update); err != nil {
+		return err
+	}
+	res.reputation, err = e.judge(res.figures, h)
+	return err
 }
 
 // combine makes one update of the opened sums by the plan's rule, and adds up what
 // else is in them. What cannot be the sum of its clients' vectors is left out, as far as
 // the plan's minimum of clients allows; so is a sum whose weights are zero, which says
 // nothing.
-func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder) ([]float64, error) {
+func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder, s secagg.Session, h head) ([]float64, error) {
 	q := e.cfg.Plan.Quantizer()
-	var means [][]float64
+	var means []opened
 	totals := make([]float64, len(q.Layout().Extras()))
 	var spoiled error
 	clients := 0
 	for i := range sums {
 		sum := &sums[i]
+		whose := source{bucket: sum.Bucket, clients: len(sum.Members)}
+		if e.cfg.Plan.Terms().View == secagg.ViewVectors && len(sum.Members) == 1 {
+			whose.client = s.Party(sum.Members[0])
+		}
 		mean := make([]float64, e.cfg.Plan.Terms().Tensors.Total())
 		extras, err := d.decode(mean, sum)
 		if errors.Is(err, secagg.ErrSpoiled) {
@@ -105,6 +132,10 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder) ([]float64,
 			if errors.As(err, &blame) {
 				res.liars = append(res.liars, blame.Members...)
 			}
+			if whose.client != "" { // there is nobody else whose fault it could be
+				res.liars, spoiled = append(res.liars, sum.Members...), ErrSpoiledVector.At("client %s", whose.client).Because(err)
+			}
+			res.left = append(res.left, left{whose, true})
 			continue
 		}
 		if err != nil {
@@ -116,7 +147,9 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder) ([]float64,
 			totals[j] += x
 		}
 		if e.divide(mean, extras, d.buckets) {
-			means = append(means, mean)
+			means = append(means, opened{whose, mean})
+		} else {
+			res.left = append(res.left, left{whose, false})
 		}
 	}
 	switch least := e.cfg.Plan.Minimum(); {
@@ -144,19 +177,28 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder) ([]float64,
 			return nil, err
 		}
 	}
-	update := make([]float64, e.cfg.Plan.Terms().Tensors.Total())
-	return update, e.cfg.Plan.Rule().Combine(update, means)
+	return e.apply(res, means, s, h)
 }
 
 // divide makes a sum of updates a mean: by the weights in it, or by the clients that
 // are expected in one of the attempt's sums. It reports false if there is nothing to
 // divide by.
+//
+// A mean by weights is clipped to the clip norm. Honest updates have no larger norm, and
+// so no mean of them, whatever their weights, but for rounding: what is longer comes from
+// a client that sent more than it may, or a weight that is none, to leave the others
+// nearly none to be divided by.
 func (e *Engine) divide(sum []float64, extras []float64, buckets int) bool {
+	terms := e.cfg.Plan.Terms()
 	var divisor float64
 	if i, ok := e.cfg.Plan.Quantizer().Layout().Extra(secagg.ExtraWeight); ok {
 		divisor = extras[i]
 	}
-	if e.cfg.Plan.Terms().Denominator == secagg.DenominatorFixed {
+	switch {
+	case terms.Denominator != secagg.DenominatorFixed:
+	case terms.View == secagg.ViewVectors:
+		divisor = 1 // a vector is one client's, whoever else came
+	default:
 		divisor = float64(e.cfg.Plan.CohortSize()) / float64(buckets)
 	}
 	if !(divisor > 0) {
@@ -164,6 +206,11 @@ func (e *Engine) divide(sum []float64, extras []float64, buckets int) bool {
 	}
 	for i := range sum {
 		sum[i] /= divisor
+	}
+	if norm := math.Sqrt(dot(sum, sum)); terms.Denominator != secagg.DenominatorFixed && norm > terms.Encoding.ClipNorm {
+		for i := range sum {
+			sum[i] *= terms.Encoding.ClipNorm / norm
+		}
 	}
 	return true
 }
@@ -184,6 +231,9 @@ func (e *Engine) applyMean(res *result, mean []float64, h head) error {
 	opt.Apply(model.Values(), mean)
 	if err := model.CheckFinite(); err != nil {
 		return fmt.Errorf("new model: %w", err)
+	}
+	if err := e.gate(res, model, h); err != nil {
+		return err
 	}
 	res.values = model
 	if res.model, res.modelSize, err = e.writeBlob(func(w io.Writer) error { return tensor.WriteSafetensors(w, model) }); err != nil {

@@ -26,9 +26,9 @@ func (e *Engine) draw(id secagg.RoundID) ([]secagg.PartyID, error) {
 	p := e.cfg.Plan
 	switch p.Selection() {
 	case plan.SelectUniform:
-		return cohort.Uniform(seed, e.eligible(e.cfg.Registry.Clients(), id.Round), p.Invited()), nil
+		return cohort.Uniform(seed, e.eligible(e.enrolled(), id.Round), p.Invited()), nil
 	case plan.SelectPoisson:
-		enrolled := e.cfg.Registry.Clients()
+		enrolled := e.enrolled()
 		most := p.Literal().Cohort.Population
 		if len(enrolled) > most {
 			return nil, ErrPopulation.At("%d are enrolled, of at most %d", len(enrolled), most)
@@ -255,7 +255,7 @@ func (e *Engine) epsilon(o dp.Observer) *float64 {
 
 // awaits reports whether a client may come to the attempt under way.
 func (e *Engine) awaits(id secagg.PartyID) bool {
-	return (e.invited == nil || e.invited[id]) && e.mayTakePart(id, e.set.ID.Round)
+	return (e.invited == nil || e.invited[id]) && e.mayTakePart(id, e.set.ID.Round) && !e.quarantined()[id]
 }
 
 // invitations is how many clients were invited to the attempt under way.

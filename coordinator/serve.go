@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/choir-fl/choir/coordinator/round"
@@ -162,6 +163,13 @@ type State struct {
 	Model             secagg.Digest
 	ModelSize         int64
 	Failed            error
+	// View is what an attempt opens, and Unseen what it keeps from the coordinator.
+	View, Unseen string
+	// Alerts are those of the latest attempt that ended.
+	Alerts []Alert
+	// Quarantined are the clients that operators left out, from the next attempt on at the
+	// latest, in order.
+	Quarantined []secagg.PartyID
 }
 
 // State returns where the run stands.
@@ -169,6 +177,14 @@ func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := State{Status: e.head.status, Reason: e.head.reason, Rounds: int(e.head.rounds), Model: e.head.model, ModelSize: e.head.modelSize, Failed: e.failed}
+	view := e.cfg.Plan.Terms().View
+	s.View, s.Unseen, s.Alerts = view.String(), Unseen(view), slices.Clone(e.alerted)
+	for _, c := range e.quarantines {
+		if _, latest := e.decided(c.Client); !latest.Released && !slices.Contains(s.Quarantined, c.Client) {
+			s.Quarantined = append(s.Quarantined, c.Client)
+		}
+	}
+	slices.Sort(s.Quarantined)
 	if e.machine != nil {
 		s.ID, s.Phase, s.Meaning = e.set.ID, e.machine.Phase(), e.machine.State().Meaning()
 		s.Admitted, s.Uploads = e.machine.Admitted(), e.machine.Uploads()

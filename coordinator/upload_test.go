@@ -187,9 +187,7 @@ func TestWorkOfAnEndedAttemptIsForgotten(t *testing.T) {
 			require.Equal(t, coordinator.Finished, w.run().Status)
 			w.requireModel(2)
 			require.Len(t, w.history(), 3)
-			blobs, err := w.store.Blobs.List()
-			require.NoError(t, err)
-			require.Len(t, blobs, 1)
+			requireKept(w)
 		})
 	}
 }

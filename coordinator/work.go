@@ -164,7 +164,10 @@ func (e *Engine) writeBlob(write func(io.Writer) error) (secagg.Digest, int64, e
 // sweep deletes the blobs that nothing leads to: leftovers of a crash, or of work
 // that outlasted its attempt.
 func (e *Engine) sweep() error {
-	keep := map[secagg.Digest]bool{e.head.model: true, e.head.optimizer: true}
+	keep := map[secagg.Digest]bool{}
+	for _, d := range e.head.blobs() {
+		keep[d] = true
+	}
 	if e.machine != nil {
 		blob, _ := e.machine.Checkpointed()
 		keep[blob] = true

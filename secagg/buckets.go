@@ -17,6 +17,9 @@ type Buckets struct {
 	Minimum int // s_min: fewest in an opened bucket
 }
 
+// Each is a bucket for each client: what is opened under ViewVectors.
+func Each() Buckets { return Buckets{Size: 1, Minimum: 1} }
+
 // Count is the number of buckets among n clients: floor(n/Size), and at least one.
 // The sizes of the buckets differ by at most one.
 func (b Buckets) Count(n int) int {

@@ -99,7 +99,7 @@ func (t Task) Session(roster Roster, announced Announcements) (Session, error) {
 		ClipNorm: t.ClipNorm, Ledger: t.Ledger}
 	s := Session{Binding: b, Context: b.Context(), Roster: roster, Committee: c, Announcements: announced, Minimum: t.Terms.Minimum,
 		Buckets: 1, BucketMinimum: t.Terms.Minimum, Words: q.Layout().Len(), WordBits: q.WordBits()}
-	if t.Terms.View == ViewBucketMeans || t.Fallback {
+	if t.Terms.View != ViewSum || t.Fallback {
 		s.Buckets, s.BucketMinimum = t.Terms.Buckets.Count(roster.Len()), t.Terms.Buckets.Minimum
 	}
 	return s, nil

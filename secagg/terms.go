@@ -54,6 +54,9 @@ type Training struct {
 	// WeightCap is the number of examples that counts as weight 1. Zero means
 	// every client weighs 1.
 	WeightCap int
+	// WorkerMomentum is beta in [0,1): in place of its update u a client sends the mean
+	// m = beta m + (1-beta) u of its updates so far. 0: it sends u.
+	WorkerMomentum float64
 }
 
 // Terms are what a plan asks of a client and promises it: everything that the
@@ -74,8 +77,9 @@ type Terms struct {
 	Denominator      Denominator
 	// Evaluate asks clients that can to evaluate the model they received.
 	Evaluate bool
-	// View is what is opened: ViewSum, or ViewBucketMeans with Buckets. Under
-	// ViewSum with Fallback, attempts after one whose sum was spoiled open Buckets.
+	// View is what is opened: ViewSum; ViewBucketMeans, with Buckets; or ViewVectors, with
+	// buckets of one client each, by a trusted coordinator. Under ViewSum with Fallback,
+	// attempts after one whose sum was spoiled open Buckets.
 	View     View
 	Buckets  Buckets
 	Fallback bool
@@ -202,9 +206,13 @@ func (t Terms) Check() error {
 		return ErrTerms.At("minimum of %d clients", t.Minimum)
 	case t.Denominator != DenominatorWeights && t.Denominator != DenominatorFixed:
 		return ErrTerms.At("denominator %.40q", t.Denominator)
-	case t.View != ViewSum && t.View != ViewBucketMeans:
+	case t.View != ViewSum && t.View != ViewBucketMeans && t.View != ViewVectors:
 		return ErrTerms.At("view %q", t.View)
-	case (t.View == ViewBucketMeans || t.Fallback) != (t.Buckets != Buckets{}):
+	case t.View == ViewVectors && (t.Buckets != Each() || !t.TrustCoordinator):
+		return ErrTerms.At("view %q with buckets of %d, or without trust_coordinator", t.View, t.Buckets.Size)
+	case t.View == ViewVectors && t.Privacy != PrivacyNone && t.Privacy != PrivacyLocal:
+		return ErrTerms.At("view %q in privacy mode %q: no share of noise suffices alone", t.View, t.Privacy)
+	case (t.View != ViewSum || t.Fallback) != (t.Buckets != Buckets{}):
 		return ErrTerms.At("view %q with buckets of %d", t.View, t.Buckets.Size)
 	case t.Fallback && t.View != ViewSum:
 		return ErrTerms.At("view %q falls back on itself", t.View)
@@ -239,12 +247,13 @@ func (t Training) encode(e *Encoder) {
 	e.Float(5, t.Momentum)
 	e.Float(6, t.Prox)
 	e.Uint(7, uint64(t.WeightCap))
+	e.Float(8, t.WorkerMomentum)
 }
 
 func decodeTraining(b []byte) (Training, error) {
 	d := NewDecoder(b)
 	t := Training{Architecture: d.String(1), Epochs: d.Int(2, maxCount-1), BatchSize: d.Int(3, maxCount-1),
-		LearningRate: d.Float(4), Momentum: d.Float(5), Prox: d.Float(6), WeightCap: d.Int(7, maxCount-1)}
+		LearningRate: d.Float(4), Momentum: d.Float(5), Prox: d.Float(6), WeightCap: d.Int(7, maxCount-1), WorkerMomentum: d.Float(8)}
 	return t, d.Close()
 }
 
@@ -256,6 +265,8 @@ func (t Training) check() error {
 		return ErrTerms.At("training: learning rate %v", t.LearningRate)
 	case !(t.Momentum >= 0 && t.Momentum < 1):
 		return ErrTerms.At("training: momentum %v is not in [0,1)", t.Momentum)
+	case !(t.WorkerMomentum >= 0 && t.WorkerMomentum < 1):
+		return ErrTerms.At("training: worker momentum %v is not in [0,1)", t.WorkerMomentum)
 	case !(t.Prox >= 0) || math.IsInf(t.Prox, 0):
 		return ErrTerms.At("training: prox %v", t.Prox)
 	}

@@ -117,12 +117,19 @@ func TestTermsThatContradictThemselvesAreRefusedByName(t *testing.T) {
 		change func(*Terms)
 		says   string
 	}{
-		"job out of form":         {func(x *Terms) { x.Job = "Job" }, `job "Job"`},
-		"no scheme":               {func(x *Terms) { x.Scheme = "" }, `scheme ""`},
-		"view of vectors":         {func(x *Terms) { x.View = ViewVectors }, `view "vectors"`},
-		"bucket means of nothing": {func(x *Terms) { x.View = ViewBucketMeans }, `view "bucket_means" with buckets of 0`},
-		"buckets of a sum":        {func(x *Terms) { x.Buckets = Buckets{Size: 5, Minimum: 3} }, `view "sum" with buckets of 5`},
-		"fallback on nothing":     {func(x *Terms) { x.Fallback = true }, `view "sum" with buckets of 0`},
+		"job out of form":                    {func(x *Terms) { x.Job = "Job" }, `job "Job"`},
+		"no scheme":                          {func(x *Terms) { x.Scheme = "" }, `scheme ""`},
+		"view of vectors without buckets":    {func(x *Terms) { x.View = ViewVectors }, `view "vectors" with buckets of 0`},
+		"view of vectors in buckets of two":  {func(x *Terms) { x.View, x.Buckets = ViewVectors, Buckets{Size: 2, Minimum: 1} }, `view "vectors" with buckets of 2`},
+		"view of vectors without trust":      {func(x *Terms) { x.View, x.Buckets, x.TrustCoordinator = ViewVectors, Each(), false }, `or without trust_coordinator`},
+		"view of vectors with shared noise":  {func(x *Terms) { x.View, x.Buckets, x.Privacy = ViewVectors, Each(), PrivacyDistributed }, `view "vectors" in privacy mode "distributed"`},
+		"view of vectors with central noise": {func(x *Terms) { x.View, x.Buckets, x.Privacy = ViewVectors, Each(), PrivacyCentral }, `view "vectors" in privacy mode "central"`},
+		"unknown view":                       {func(x *Terms) { x.View = ViewVectors + 1 }, `view ""`},
+		"worker momentum of one":             {func(x *Terms) { x.Training.WorkerMomentum = 1 }, "worker momentum 1 is not in [0,1)"},
+		"negative worker momentum":           {func(x *Terms) { x.Training.WorkerMomentum = -0.5 }, "worker momentum -0.5"},
+		"bucket means of nothing":            {func(x *Terms) { x.View = ViewBucketMeans }, `view "bucket_means" with buckets of 0`},
+		"buckets of a sum":                   {func(x *Terms) { x.Buckets = Buckets{Size: 5, Minimum: 3} }, `view "sum" with buckets of 5`},
+		"fallback on nothing":                {func(x *Terms) { x.Fallback = true }, `view "sum" with buckets of 0`},
 		"fallback of bucket means": {func(x *Terms) {
 			x.View, x.Fallback, x.Buckets = ViewBucketMeans, true, Buckets{Size: 5, Minimum: 3}
 		}, "falls back on itself"},

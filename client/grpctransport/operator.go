@@ -127,6 +127,19 @@ func (o *Operator) Abort(ctx context.Context, job string) (*choirv1.RunState, er
 	return s, Fault(err)
 }
 
+// Quarantine leaves a client out of a run from its next attempt on, for a reason that is
+// kept.
+func (o *Operator) Quarantine(ctx context.Context, job, client, reason string) (*choirv1.RunState, error) {
+	s, err := o.stub.Quarantine(ctx, &choirv1.QuarantineRequest{Job: job, Client: client, Reason: reason})
+	return s, Fault(err)
+}
+
+// Release ends a client's quarantine from the run's next attempt on.
+func (o *Operator) Release(ctx context.Context, job, client, reason string) (*choirv1.RunState, error) {
+	s, err := o.stub.Release(ctx, &choirv1.QuarantineRequest{Job: job, Client: client, Reason: reason})
+	return s, Fault(err)
+}
+
 // Export writes the latest model as a safetensors file.
 func (o *Operator) Export(ctx context.Context, job string, w io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)

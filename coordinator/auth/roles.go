@@ -65,6 +65,8 @@ var table = map[string][]Role{
 	"/choir.v1.Operator/Pause":       {RoleOperator},
 	"/choir.v1.Operator/Resume":      {RoleOperator},
 	"/choir.v1.Operator/Abort":       {RoleOperator},
+	"/choir.v1.Operator/Quarantine":  {RoleOperator},
+	"/choir.v1.Operator/Release":     {RoleOperator},
 	"/choir.v1.Operator/Export":      {RoleOperator},
 	"/choir.v1.Operator/CreateToken": {RoleOperator},
 	"/choir.v1.Operator/Revoke":      {RoleOperator},

@@ -184,6 +184,10 @@ func (l Literal) honestShares(scheme secagg.ServerScheme, policy secagg.Policy) 
 	b, err := ddp.BucketView{Cohort: policy.Minimum, Corrupt: min(most, policy.Minimum-1), Size: largestBucket(policy), Minimum: policy.Buckets.Minimum,
 		Rounds: l.Rounds.Count, Grinding: bits, Delta: l.Privacy.Delta}.Honest()
 	if err != nil {
+		if errors.Is(err, ddp.ErrHonest) {
+			c, h := l.honestIn(scheme, policy, l.Aggregation.Buckets)
+			err = fmt.Errorf("c* = %d and h = %d: %w", c, h, err)
+		}
 		return 0, 0, 0, err
 	}
 	if survivors == 0 || b.Honest < survivors-corrupt { // the weaker of the two views

@@ -90,7 +90,7 @@ func TestContradictionsOfCommitteeAndViewAreRefusedUnderTheirKeys(t *testing.T) 
 		"file not loaded": {withCommittee, func(l *plan.Literal) {
 			l.Scheme.Committee, l.Scheme.CommitteeFile = plan.Committee{}, "committee.yaml"
 		}, "scheme.committee_file"},
-		"unknown view":             {inBuckets, func(l *plan.Literal) { l.Aggregation.View = "vectors" }, "aggregation.view"},
+		"unknown view":             {inBuckets, func(l *plan.Literal) { l.Aggregation.View = "weights" }, "aggregation.view"},
 		"view without buckets":     {inBuckets, func(l *plan.Literal) { l.Aggregation.Buckets = plan.Buckets{} }, "aggregation.buckets"},
 		"buckets without a view":   {inBuckets, func(l *plan.Literal) { l.Aggregation.View = "sum" }, "aggregation.buckets"},
 		"buckets without minimum":  {inBuckets, func(l *plan.Literal) { l.Aggregation.Buckets.Minimum = 0 }, "aggregation.buckets"},

@@ -91,7 +91,7 @@ func TestEachContradictionIsRefusedUnderItsKey(t *testing.T) {
 		}, "plan"},
 		"no clip norm":             {func(l *plan.Literal) { l.Encoding.ClipNorm = 0 }, "encoding"},
 		"sum beyond the ring":      {func(l *plan.Literal) { l.Encoding.Bits, l.Encoding.WordBits = 20, 20 }, "encoding"},
-		"unknown rule":             {func(l *plan.Literal) { l.Aggregation.Rule = "krum" }, "aggregation.rule"},
+		"unknown rule":             {func(l *plan.Literal) { l.Aggregation.Rule = "crumb" }, "aggregation.rule"},
 		"unknown denominator":      {func(l *plan.Literal) { l.Aggregation.Denominator = "examples" }, "aggregation.denominator"},
 		"unknown optimiser":        {func(l *plan.Literal) { l.Optimizer.Name = "sgd" }, "optimizer"},
 		"setting of another":       {func(l *plan.Literal) { l.Optimizer.Beta1 = 0.5 }, "optimizer"},
@@ -149,13 +149,13 @@ var digestless = map[string]string{
 	"Model.Initial":        "where the first model is read from; the digest of each model is in each context",
 	"Schema":               "this version knows one",
 	"Scheme.CommitteeFile": "where the committee is read from; the committee itself is in the terms",
-	"Aggregation.Rule":     "this version knows one",
 }
 
 // other gives a leaf another value that keeps the plan sound.
 func other(name string, v reflect.Value) {
 	if s, ok := map[string]string{"Scheme.Name": "plain", "Cohort.Selection": "check-in", "Aggregation.Denominator": "fixed",
-		"Optimizer.Name": "fedadam", "Privacy.Mode": "local", "Privacy.Mechanism": "skellam", "Privacy.Relation": "replace-one", "Aggregation.View": "sum", "Aggregation.Fallback": "bucket_means"}[name]; ok {
+		"Optimizer.Name": "fedadam", "Privacy.Mode": "local", "Privacy.Mechanism": "skellam", "Privacy.Relation": "replace-one", "Aggregation.View": "sum", "Aggregation.Fallback": "bucket_means",
+		"Aggregation.Rule": "trimmed-mean", "Aggregation.Compat": "byzfl"}[name]; ok {
 		v.SetString(s)
 		return
 	}
@@ -180,7 +180,13 @@ func other(name string, v reflect.Value) {
 			v.Set(reflect.ValueOf(committee("panel", 8).Members))
 			break
 		}
+		if v.Type() == reflect.TypeFor[[]string]() {
+			v.Set(reflect.ValueOf([]string{"clip:2"}))
+			break
+		}
 		v.Set(reflect.ValueOf([]plan.Tensor{{Name: "weights", Shape: []int{10, 11}}}))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"tau": "3"}))
 	default:
 		panic(name)
 	}
@@ -204,7 +210,10 @@ func TestEveryFieldThatMattersChangesThePlansDigest(t *testing.T) {
 		"Privacy.EpsilonCoordinator": withNoise, "Privacy.Clipping.Quantile": withAdaptiveClip, "Privacy.Clipping.Rate": withAdaptiveClip,
 		"Privacy.Clipping.Floor": withAdaptiveClip, "Privacy.Clipping.Ceiling": withAdaptiveClip, "Privacy.Clipping.BitNoise": withAdaptiveClip,
 		"Privacy.Bands": withMechanism("bandmf"), "Privacy.Buffers": withMechanism("blt"),
-		"Scheme.Committee.Name": withCommittee, "Scheme.Committee.Corrupt": withCommittee, "Scheme.Committee.Members": withCommittee,
+		"Aggregation.Rule": withRule, "Aggregation.F": withRule, "Aggregation.Pre": withRule, "Aggregation.Compat": withRule, "Aggregation.Byzantine": noCorrupt,
+		"Aggregation.Parameters": func(l *plan.Literal) { withRule(l); l.Aggregation.Rule = "centered-clipping" },
+		"Screening.Rollback":     func(l *plan.Literal) { l.Screening.RecallDrop = 0.2 },
+		"Scheme.Committee.Name":  withCommittee, "Scheme.Committee.Corrupt": withCommittee, "Scheme.Committee.Members": withCommittee,
 	}
 	also := map[string]func(*plan.Literal){ // what the leaf's other value needs beside it
 		"Cohort.OverSelection":  func(l *plan.Literal) { l.Cohort.OverSelection = 1.2 },

@@ -34,7 +34,7 @@ func (w *formatter) mapping(v reflect.Value, indent string) {
 	for i := range v.NumField() {
 		key, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
 		f := v.Field(i)
-		if option == "omitempty" && f.IsZero() {
+		if option == "omitempty" && (f.IsZero() || f.Kind() == reflect.Map && f.Len() == 0) {
 			continue
 		}
 		w.WriteString(indent + key + ":")
@@ -47,6 +47,8 @@ func (w *formatter) mapping(v reflect.Value, indent string) {
 			}
 		case reflect.Slice:
 			w.list(f, indent)
+		case reflect.Map:
+			w.entries(f, indent+"  ")
 		default:
 			w.WriteString(" " + w.scalar(f) + "\n")
 		}
@@ -70,6 +72,20 @@ func (w *formatter) list(v reflect.Value, indent string) {
 	}
 }
 
+// entries writes a map of texts after its key, in the order of its keys.
+func (w *formatter) entries(v reflect.Value, indent string) {
+	w.WriteString("\n")
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys {
+		value := w.scalar(v.MapIndex(k))
+		if text := v.MapIndex(k).String(); number.MatchString(text) {
+			value = text // which is read back as it stands
+		}
+		w.WriteString(indent + w.scalar(k) + ": " + value + "\n")
+	}
+}
+
 // within returns the keys of a struct that stands within another value.
 func (w *formatter) within(v reflect.Value, indent string) string {
 	var inner formatter
@@ -79,6 +95,7 @@ func (w *formatter) within(v reflect.Value, indent string) string {
 }
 
 var (
+	number   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 	bare     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*$`)
 	reserved = []string{"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 )

@@ -25,6 +25,7 @@ type Literal struct {
 	Optimizer   Optimizer   `yaml:"optimizer,omitempty"`
 	Privacy     Privacy     `yaml:"privacy"`
 	Evaluation  Evaluation  `yaml:"evaluation,omitempty"`
+	Screening   Screening   `yaml:"screening,omitempty"`
 	Stop        Stop        `yaml:"stop,omitempty"`
 }
 
@@ -133,14 +134,34 @@ type Training struct {
 	Momentum     float64 `yaml:"momentum,omitempty"`
 	Prox         float64 `yaml:"prox,omitempty"`
 	WeightCap    int     `yaml:"weight_cap,omitempty"`
+	// WorkerMomentum is beta in [0,1) of the mean m = beta m + (1-beta) u of its own
+	// updates u that a client sends in place of u, so that less of what is sent is chance
+	// for attackers to hide in. 0 for none.
+	WorkerMomentum float64 `yaml:"worker_momentum,omitempty"`
 }
 
 // Aggregation says what is made of the opened sums.
 type Aggregation struct {
-	Rule        string `yaml:"rule,omitempty"`        // mean
-	Denominator string `yaml:"denominator,omitempty"` // weights (default) or fixed
-	// View is sum (default) or bucket_means: a rule then combines the means of
-	// Buckets, each of which is opened alone.
+	Rule string `yaml:"rule,omitempty"` // mean (default), or another of package robust
+	// F is the number of Byzantine vectors that the rule withstands, among those that it
+	// combines: bucket means, or clients under view vectors.
+	F int `yaml:"f,omitempty"`
+	// Byzantine is the share of clients that may send what they like, in [0,1); default
+	// scheme.corrupt, and never less. Those beyond it poison, but keep to the scheme
+	// otherwise and help nobody to open sums. Under privacy mode distributed there are none
+	// of them: whoever poisons may leave its noise out.
+	Byzantine float64 `yaml:"byzantine,omitempty"`
+	// Pre are what vectors go through before the rule, in this order: clip:NORM, arc, nnm,
+	// bucketing:SIZE.
+	Pre []string `yaml:"pre,omitempty"`
+	// Parameters are the rule's own; Compat is byzfl or flower, whose conventions it then
+	// follows. See package robust.
+	Parameters  map[string]string `yaml:"parameters,omitempty"`
+	Compat      string            `yaml:"compat,omitempty"`
+	Denominator string            `yaml:"denominator,omitempty"` // weights (default) or fixed
+	// View is sum (default), bucket_means: a rule then combines the means of Buckets,
+	// each of which is opened alone; or vectors: a trusted coordinator combines the
+	// clients' own.
 	View    string  `yaml:"view,omitempty"`
 	Buckets Buckets `yaml:"buckets,omitempty"`
 	// Fallback is bucket_means, under view sum, to open Buckets in the next attempts

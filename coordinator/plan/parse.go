@@ -100,6 +100,8 @@ func (f file) fill(v reflect.Value, key string, n ast.Node) error {
 			}
 		}
 		return nil
+	case reflect.Map:
+		return f.fillMap(v, key, n)
 	}
 	if err := scalar(v, n); err != nil {
 		return f.refuse(line, "%s: %w", key, err)
@@ -122,6 +124,30 @@ func (f file) fillStruct(v reflect.Value, key string, n ast.Node) error {
 		if err := f.fill(v.Field(i), path, entry.Value); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fillMap reads keys that are names and their values, words or numbers, as texts.
+func (f file) fillMap(v reflect.Value, key string, n ast.Node) error {
+	mapping, ok := n.(*ast.MappingNode)
+	if !ok {
+		return f.refuse(n.GetToken().Position.Line, "%s is not a list of keys and values", key)
+	}
+	for _, entry := range mapping.Values {
+		t := entry.Key.GetToken()
+		text := entry.Value.GetToken().Value
+		switch s := entry.Value.(type) {
+		case *ast.StringNode:
+			text = s.Value
+		case *ast.IntegerNode, *ast.FloatNode:
+		default:
+			return f.refuse(t.Position.Line, "%s.%.40s is neither a word nor a number", key, t.Value)
+		}
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+		v.SetMapIndex(reflect.ValueOf(t.Value), reflect.ValueOf(text))
 	}
 	return nil
 }

@@ -40,6 +40,10 @@ type Plan struct {
 	scheme    secagg.ServerScheme
 	invited   int
 	guarantee Guarantee
+
+	rule       robust.Rule
+	byDistance bool // the rule chooses by distances
+	robustness Robustness
 }
 
 // Terms returns what the clients see of the plan.
@@ -66,7 +70,7 @@ func (p Plan) Policy() secagg.Policy {
 }
 
 // Rule combines what is opened into one update.
-func (p Plan) Rule() robust.Rule { return robust.Mean{} }
+func (p Plan) Rule() robust.Rule { return p.rule }
 
 // Guarantee is what the plan's noise promises; the zero one under mode none.
 func (p Plan) Guarantee() Guarantee { return p.guarantee }
@@ -115,6 +119,9 @@ func (p Plan) Deadlines() Deadlines { return p.literal.Deadlines }
 
 // Devices returns the conditions of check-in.
 func (p Plan) Devices() Devices { return p.literal.Devices }
+
+// Screening returns what is asked of an aggregate before it is accepted.
+func (p Plan) Screening() Screening { return p.literal.Screening }
 
 // Stop returns the stop rules.
 func (p Plan) Stop() Stop { return p.literal.Stop }
@@ -167,6 +174,7 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	setDefault(&l.Aggregation.Denominator, string(secagg.DenominatorWeights))
 	setDefault(&l.Aggregation.View, secagg.ViewSum.String())
 	setDefault(&l.Optimizer.Name, "fedavg")
+	l.resolveBuckets()
 
 	c := &checker{}
 	c.unless(l.Schema == secagg.PlanSchema, "schema", "%q is not %s", l.Schema, secagg.PlanSchema)
@@ -177,9 +185,11 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	counted := len(c.errs) == 0 // what follows from the numbers so far makes sense
 	checkDeadlines(c, l.Deadlines)
 	checkTraining(c, l.Training)
+	checkScreening(c, l.Screening)
 	c.unless(l.Aggregation.Denominator == string(secagg.DenominatorWeights) || l.Aggregation.Denominator == string(secagg.DenominatorFixed),
 		"aggregation.denominator", "%q is neither weights nor fixed", l.Aggregation.Denominator)
-	c.unless(l.Aggregation.Rule == "mean", "aggregation.rule", "%q is not known to this version; known: mean", l.Aggregation.Rule)
+	p := Plan{literal: l}
+	p.checkRule(c)
 	c.unless(l.Stop.Accuracy >= 0 && l.Stop.Accuracy <= 1, "stop.accuracy", "%v is not in [0,1]", l.Stop.Accuracy)
 	c.unless(l.Stop.Patience >= 0, "stop.patience", "%d is negative", l.Stop.Patience)
 	c.unless(l.Evaluation.Clients || (l.Stop.Accuracy == 0 && l.Stop.Patience == 0), "stop", "accuracy and patience need evaluation.clients")
@@ -187,7 +197,6 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	checkPrivacy(c, l)
 	stated := len(c.errs) == before
 
-	p := Plan{}
 	if counted {
 		p.invited = l.invited()
 	}
@@ -197,11 +206,15 @@ func (l Literal) Check(schemes ...secagg.ServerScheme) (Plan, error) {
 	}
 	l.Optimizer = Optimizer(p.optimizer)
 	p.literal = l
+	p.findScheme(c, schemes)
 	before = len(c.errs)
 	p.checkView(c)
 	viewed := len(c.errs) == before
 	p.checkTerms(c, counted)
-	p.checkScheme(c, schemes, counted && viewed && stated)
+	p.checkScheme(c, counted && viewed && stated)
+	if len(c.errs) == 0 {
+		p.checkRobustness(c)
+	}
 	if len(c.errs) == 0 {
 		// What a client could not decode must not become a plan.
 		if _, err := secagg.DecodeTerms(p.terms.Encode()); err != nil {
@@ -255,22 +268,29 @@ func checkTraining(c *checker, t Training) {
 	}
 	c.unless(t.LearningRate >= 0 && t.LearningRate <= math.MaxFloat64, "training.learning_rate", "%v is negative or no number", t.LearningRate)
 	c.unless(t.Momentum >= 0 && t.Momentum < 1, "training.momentum", "%v is not in [0,1)", t.Momentum)
+	c.unless(t.WorkerMomentum >= 0 && t.WorkerMomentum < 1, "training.worker_momentum", "%v is not in [0,1)", t.WorkerMomentum)
 	c.unless(t.Prox >= 0 && t.Prox <= math.MaxFloat64, "training.prox", "%v is negative or no number", t.Prox)
 }
 
-// checkScheme finds the scheme and, if what it depends on makes sense, lets it judge
-// what it must withstand.
-func (p *Plan) checkScheme(c *checker, schemes []secagg.ServerScheme, sound bool) {
-	s := p.literal.Scheme
+// findScheme takes the one that is named.
+func (p *Plan) findScheme(c *checker, schemes []secagg.ServerScheme) {
 	names := ""
 	for _, candidate := range schemes {
 		names += " " + candidate.Name()
-		if candidate.Name() == s.Name {
+		if candidate.Name() == p.literal.Scheme.Name {
 			p.scheme = candidate
 		}
 	}
 	if p.scheme == nil {
-		c.refuse("scheme.name", "%q is not known; known:%s", s.Name, names)
+		c.refuse("scheme.name", "%q is not known; known:%s", p.literal.Scheme.Name, names)
+	}
+}
+
+// checkScheme lets the scheme, if what it depends on makes sense, judge what it must
+// withstand.
+func (p *Plan) checkScheme(c *checker, sound bool) {
+	s := p.literal.Scheme
+	if p.scheme == nil {
 		return
 	}
 	for _, x := range []struct {
@@ -318,15 +338,22 @@ func (p *Plan) checkView(c *checker) {
 		t.View = secagg.ViewSum
 	case secagg.ViewBucketMeans.String():
 		t.View = secagg.ViewBucketMeans
+	case secagg.ViewVectors.String():
+		t.View = secagg.ViewVectors
+		p.checkVectors(c)
 	default:
-		c.refuse("aggregation.view", "%q is neither sum nor bucket_means", a.View)
+		c.refuse("aggregation.view", "%q is none of sum, bucket_means, vectors", a.View)
 		return
 	}
 	t.Fallback = a.Fallback != ""
 	c.unless(a.Fallback == "" || a.Fallback == secagg.ViewBucketMeans.String() && t.View == secagg.ViewSum,
 		"aggregation.fallback", "%q: only view sum falls back, on bucket_means", a.Fallback)
 	t.Buckets = secagg.Buckets(a.Buckets)
-	divided := t.View == secagg.ViewBucketMeans || t.Fallback
+	divided := t.View != secagg.ViewSum || t.Fallback
+	if t.View == secagg.ViewBucketMeans && a.resists() && a.Buckets == (Buckets{}) {
+		c.refuse("aggregation.buckets", "%s", p.noBuckets())
+		return
+	}
 	c.unless(divided == (t.Buckets != secagg.Buckets{}), "aggregation.buckets", "size and minimum belong to bucket_means, as view or fallback, and to nothing else")
 	if err := t.Buckets.Check(); err != nil {
 		c.refuse("aggregation.buckets", "%w", err)
@@ -362,7 +389,8 @@ func (p *Plan) checkTerms(c *checker, counted bool) {
 	t.Privacy, t.TrustCoordinator = secagg.PrivacyMode(l.Privacy.Mode), l.Privacy.TrustCoordinator
 	t.Tensors = schema
 	t.Training = secagg.Training{Architecture: l.Model.Architecture, Epochs: l.Training.Epochs, BatchSize: l.Training.BatchSize,
-		LearningRate: l.Training.LearningRate, Momentum: l.Training.Momentum, Prox: l.Training.Prox, WeightCap: l.Training.WeightCap}
+		LearningRate: l.Training.LearningRate, Momentum: l.Training.Momentum, Prox: l.Training.Prox, WeightCap: l.Training.WeightCap,
+		WorkerMomentum: l.Training.WorkerMomentum}
 	t.Denominator = secagg.Denominator(l.Aggregation.Denominator)
 	t.Evaluate = l.Evaluation.Clients
 	clients := max(p.invited, 1)
@@ -414,6 +442,8 @@ func (l Literal) rest() secagg.Digest {
 	if noisy(l.Privacy.Mode) {
 		e.Message(17, l.restOfPrivacy)
 	}
+	e.Message(18, l.Aggregation.restOfRule)
+	e.Message(19, l.Screening.encode)
 	return secagg.Hash("choir plan rest/1", e.Encoded())
 }
 

@@ -105,6 +105,7 @@ func (r *run) state() *choirv1.RunState {
 	}
 	spent, clipNorm := r.engine.Privacy()
 	out.Privacy = wirePrivacy(spent, clipNorm)
+	r.screening(s, out)
 	if s.Failed != nil {
 		out.Status, out.Reason = "failed", "the store failed: restart the coordinator; its log says why"
 	}
@@ -163,7 +164,8 @@ func wireReport(r coordinator.Report) *choirv1.RoundReport {
 	out := &choirv1.RoundReport{Id: wireRoundID(r.ID), Began: timestamppb.New(r.Began), Ended: timestamppb.New(r.Ended), Invited: uint32(r.Invited),
 		Admitted: uint32(r.Admitted), Survivors: uint32(r.Survivors), Buckets: uint32(r.Buckets), Released: r.Released, Reason: r.Reason,
 		Model: r.Model[:], UploadBytes: uint64(r.UploadBytes), UpdateNorm: r.UpdateNorm,
-		Privacy: wirePrivacy(r.Spent, r.ClipNorm)}
+		Privacy: wirePrivacy(r.Spent, r.ClipNorm), Figures: wireFigures(r.Figures), Holdout: wireMeasurement(r.Holdout),
+		RolledBack: r.RolledBack, Alerts: wireAlerts(r.Alerts), Quarantined: uint32(r.Quarantined)}
 	for _, c := range r.Culprits[:min(len(r.Culprits), maxCulprits)] {
 		out.Culprits = append(out.Culprits, string(c))
 	}
@@ -205,6 +207,29 @@ func (o operatorService) change(ctx context.Context, req *choirv1.RunRequest, wh
 		return nil, err
 	}
 	o.s.log.Info("run "+what, "job", r.job, "operator", party(ctx).Name)
+	return r.state(), nil
+}
+
+// Quarantine implements choirv1grpc.OperatorServer.
+func (o operatorService) Quarantine(ctx context.Context, req *choirv1.QuarantineRequest) (*choirv1.RunState, error) {
+	return o.screen(ctx, req, "quarantined", (*coordinator.Engine).Quarantine)
+}
+
+// Release implements choirv1grpc.OperatorServer.
+func (o operatorService) Release(ctx context.Context, req *choirv1.QuarantineRequest) (*choirv1.RunState, error) {
+	return o.screen(ctx, req, "released from quarantine", (*coordinator.Engine).Release)
+}
+
+func (o operatorService) screen(ctx context.Context, req *choirv1.QuarantineRequest, what string,
+	do func(e *coordinator.Engine, client secagg.PartyID, by, reason string) error) (*choirv1.RunState, error) {
+	r, err := o.s.runs.get(req.GetJob())
+	if err != nil {
+		return nil, err
+	}
+	if err := do(r.engine, secagg.PartyID(req.GetClient()), party(ctx).Name, req.GetReason()); err != nil {
+		return nil, err
+	}
+	o.s.log.Info("client "+what, "job", r.job, "operator", party(ctx).Name, "client", req.GetClient(), "reason", req.GetReason())
 	return r.state(), nil
 }
 

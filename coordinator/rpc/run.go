@@ -140,7 +140,7 @@ func (r *run) RoundOver(report coordinator.Report, model tensor.Model) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	report.Members = nil
+	report.Members, report.Figures = nil, report.Figures.Bounded()
 	if len(r.reports) == maxReports {
 		r.reports = r.reports[1:]
 	}

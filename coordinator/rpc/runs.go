@@ -98,7 +98,14 @@ func (rs *runs) config(p plan.Plan) (coordinator.Config, error) {
 			return coordinator.Config{}, err
 		}
 	}
-	return coordinator.Config{Ledger: charges, Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers,
+	var holdout coordinator.Holdout
+	if c.Holdout != nil {
+		var err error
+		if holdout, err = c.Holdout(p); err != nil {
+			return coordinator.Config{}, err
+		}
+	}
+	return coordinator.Config{Ledger: charges, Holdout: holdout, Registry: members{c.Registry, c.Now}, Authority: c.Registry.Authority().PublicKey(), Coins: c.Coins, Workers: c.Workers,
 		CheckpointBytes: c.CheckpointBytes}, nil
 }
 

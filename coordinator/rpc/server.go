@@ -43,6 +43,9 @@ type Config struct {
 	Complete func(plan.Literal) (plan.Literal, tensor.Model, error)
 	// Ledgers keeps the privacy budgets that all runs are charged to. Nil: no run has noise.
 	Ledgers *coordinator.Ledgers
+	// Holdout returns what measures a run's models before they are accepted; nil for none,
+	// without which plans with a gate are refused.
+	Holdout func(plan.Plan) (coordinator.Holdout, error)
 	// Observe returns who else is told what happens in a run; nil for nobody.
 	Observe func(job string) coordinator.Observer
 	Limits  Limits

@@ -41,16 +41,20 @@ func (Scheme) Name() string { return Name }
 // Roles returns the client alone.
 func (Scheme) Roles() []secagg.Role { return []secagg.Role{secagg.RoleClient} }
 
-// Views returns the sum and the means of buckets.
+// Views returns all: the sum, the means of buckets, and single vectors, which are the
+// sums of buckets of one client each.
 func (Scheme) Views() []secagg.View {
-	return []secagg.View{secagg.ViewSum, secagg.ViewBucketMeans}
+	return []secagg.View{secagg.ViewSum, secagg.ViewBucketMeans, secagg.ViewVectors}
 }
 
 // Configure implements secagg.ServerScheme: it has no parameters, and refuses only
 // what it does not know.
 func (Scheme) Configure(p secagg.Policy) ([]byte, error) {
-	if p.Committee.Len() != 0 || p.View != secagg.ViewBucketMeans && p.Buckets != (secagg.Buckets{}) {
+	if p.Committee.Len() != 0 || p.View == secagg.ViewSum && p.Buckets != (secagg.Buckets{}) {
 		return nil, errParameters.At("a committee or a fallback")
+	}
+	if p.View == secagg.ViewVectors && p.Buckets != secagg.Each() {
+		return nil, errParameters.At("view vectors with buckets of %d", p.Buckets.Size)
 	}
 	return nil, nil
 }
@@ -59,7 +63,7 @@ func (Scheme) Configure(p secagg.Policy) ([]byte, error) {
 // corrupt. It holds against those who see sums; the coordinator sees each vector.
 func (Scheme) Honest(p secagg.Policy) (int, error) {
 	minimum := p.Minimum
-	if p.View == secagg.ViewBucketMeans {
+	if p.View == secagg.ViewBucketMeans || p.View == secagg.ViewVectors {
 		minimum = p.Buckets.Minimum
 	}
 	return max(0, minimum-secagg.ShareOf(p.Clients, p.Corrupt)), nil

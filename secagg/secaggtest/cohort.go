@@ -99,7 +99,7 @@ func NewSession(t testing.TB, scheme secagg.ServerScheme, policy secagg.Policy, 
 		Roster: c.Roster, Committee: c.Committee, Minimum: shape.Minimum,
 		Buckets: 1, BucketMinimum: shape.Minimum, Words: shape.Words, WordBits: shape.WordBits,
 	}
-	if policy.View == secagg.ViewBucketMeans {
+	if policy.View != secagg.ViewSum {
 		s.Buckets, s.BucketMinimum = policy.Buckets.Count(c.Roster.Len()), policy.Buckets.Minimum
 	}
 	s.Announcements = make(secagg.Announcements, c.Committee.Len())

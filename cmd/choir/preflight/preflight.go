@@ -44,6 +44,7 @@ type Findings struct {
 	Privacy    Privacy     `json:"privacy"`
 	Encoding   Encoding    `json:"encoding"`
 	View       string      `json:"view"`
+	Robustness Robustness  `json:"robustness"`
 	Graph      *Graph      `json:"pairwise"`
 	Oneshot    *Oneshot    `json:"oneshot"`
 	Buckets    *Buckets    `json:"buckets"`
@@ -139,6 +140,7 @@ func findings(p plan.Plan) (*Findings, error) {
 	default:
 		return nil, ErrScheme.At("scheme %q", f.Scheme)
 	}
+	f.Robustness = robustnessOf(p, f)
 	f.Failure = f.failures(l.Scheme.Dropout)
 	f.Time = timeOf(f)
 	f.Memory = memoryOf(p, f)

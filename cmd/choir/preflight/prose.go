@@ -24,6 +24,9 @@ func (f *Findings) WriteProse(w io.Writer, p plan.Plan) error {
 		"integers cannot wrap; up to %d would fit.", plural(l.Training.Epochs, "epoch"), l.Training.BatchSize, l.Training.LearningRate, e.ClipNorm, f.rotated(), e.Scale, f.noised(),
 		e.Bits, e.WordBits, r.Invited, e.MaxClients)
 	paragraph("%s The server divides the sum by %s and applies it with %s.", protection(f), denominator(l), l.Optimizer.Name)
+	if f.Robustness.Resists {
+		paragraph("How vectors become one. %s", f.combined())
+	}
 	paragraph("What the coordinator sees. %s", f.Sees())
 	paragraph("What others see. %s", others(f))
 	paragraph("What can go wrong. %s", f.trouble())
@@ -76,6 +79,8 @@ func denominator(l plan.Literal) string {
 func division(f *Findings) string {
 	b := f.Buckets
 	switch {
+	case f.single():
+		return ", each in a vector of its own"
 	case b == nil:
 		return ", in one sum"
 	case b.Fallback:

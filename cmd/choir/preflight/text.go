@@ -44,9 +44,10 @@ func (f *Findings) WriteText(w io.Writer) error {
 	if f.Oneshot != nil {
 		f.Oneshot.write(section, row, f)
 	}
-	if f.Buckets != nil {
+	if f.Buckets != nil && !f.single() {
 		f.Buckets.write(section, row, f)
 	}
+	f.writeRobustness(section, row)
 
 	section("failure, for independent drop-outs in " + f.typical() + f.allThere())
 	for _, x := range f.Failure {

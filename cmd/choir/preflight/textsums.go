@@ -1,10 +1,16 @@
 package preflight
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/choir-fl/choir/secagg"
+)
 
 // openedSums says what a round opens.
 func openedSums(f *Findings) string {
 	switch b := f.Buckets; {
+	case f.single():
+		return "each client's own vector"
 	case b == nil:
 		return "one sum over all survivors"
 	case b.Fallback:
@@ -13,6 +19,9 @@ func openedSums(f *Findings) string {
 		return fmt.Sprintf("the sums of %d buckets", b.Count)
 	}
 }
+
+// single reports whether each client's own vector is opened.
+func (f *Findings) single() bool { return f.View == secagg.ViewVectors.String() }
 
 func theSums(f *Findings) string {
 	if n := f.sums(); n > 1 {

@@ -47,8 +47,7 @@ func (f *Findings) warn(l plan.Literal) {
 		}
 		say("%s: rounding errs by a norm of up to %.3g in each update, more than the clip norm %g", key, f.Encoding.RoundingNorm, f.Encoding.ClipNorm)
 	}
-	say("aggregation.rule mean: clipping does not bind a corrupt client; one can push a sum to a norm of %.3g, where honest updates have at most %g each",
-		f.Encoding.CorruptNorm, f.Encoding.ClipNorm)
+	f.warnRobustness(l, say)
 }
 
 // Default limits of the SDK's devices, and of committee members for a bucket.
@@ -59,6 +58,9 @@ const (
 
 // smallestKey is the key that sets the smallest sum.
 func (f *Findings) smallestKey() string {
+	if f.single() {
+		return "aggregation.view vectors:"
+	}
 	if f.opens() < f.Rounds.Minimum {
 		return "aggregation.buckets.minimum"
 	}
@@ -80,7 +82,7 @@ func (f *Findings) warnBuckets(say func(string, ...any)) {
 		say("aggregation.buckets.minimum %d: at the declared drop-out %.3g of %d buckets are left out on average, with %.3g survivors in them; lower it, or take larger buckets",
 			b.Minimum, b.Short, b.Count, b.ShortClients)
 	}
-	if !b.Fallback && 2*b.WorstBad >= b.Count {
+	if !b.Fallback && !f.Robustness.Resists && 2*b.WorstBad >= b.Count {
 		say("aggregation.buckets: corrupt clients can be in %d of %d buckets, which leaves no majority without them", b.WorstBad, b.Count)
 	}
 }

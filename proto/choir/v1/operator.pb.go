@@ -207,7 +207,7 @@ func (x *RunRequest) GetJob() string {
 
 // RunState is where a run stands: coordinator.State.
 //
-// Next free number: 15.
+// Next free number: 20.
 type RunState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's name.
@@ -238,7 +238,17 @@ type RunState struct {
 	// The plan's digest, 32 bytes.
 	Plan []byte `protobuf:"bytes,13,opt,name=plan,proto3" json:"plan,omitempty"`
 	// What has been learned of a client so far. Absent without noise.
-	Privacy       *Privacy `protobuf:"bytes,14,opt,name=privacy,proto3" json:"privacy,omitempty"`
+	Privacy *Privacy `protobuf:"bytes,14,opt,name=privacy,proto3" json:"privacy,omitempty"`
+	// State.View: sum, bucket_means or vectors.
+	View string `protobuf:"bytes,15,opt,name=view,proto3" json:"view,omitempty"`
+	// State.Unseen: what the view keeps from the coordinator, in words.
+	Unseen string `protobuf:"bytes,16,opt,name=unseen,proto3" json:"unseen,omitempty"`
+	// State.Alerts: of the latest attempt that ended.
+	Alerts []*Alert `protobuf:"bytes,17,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// State.Quarantined: clients that operators left out; the first hundred of them.
+	Quarantined []string `protobuf:"bytes,18,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Engine.Reputations: the lowest hundred. None but under view vectors.
+	Reputations   []*Reputation `protobuf:"bytes,19,rep,name=reputations,proto3" json:"reputations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,6 +381,534 @@ func (x *RunState) GetPrivacy() *Privacy {
 	return nil
 }
 
+func (x *RunState) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *RunState) GetUnseen() string {
+	if x != nil {
+		return x.Unseen
+	}
+	return ""
+}
+
+func (x *RunState) GetAlerts() []*Alert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *RunState) GetQuarantined() []string {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
+func (x *RunState) GetReputations() []*Reputation {
+	if x != nil {
+		return x.Reputations
+	}
+	return nil
+}
+
+// Alert is something that a person should look at: coordinator.Alert.
+//
+// Next free number: 7.
+type Alert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Alert.Name: cosine, excluded, recall_drop, norm_ratio, duplicates, gate, rollback.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Alert.What, in words.
+	What string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
+	// Alert.Bucket that it is about. Absent if it is about none.
+	Bucket *uint32 `protobuf:"varint,3,opt,name=bucket,proto3,oneof" json:"bucket,omitempty"`
+	// Alert.Client that it is about; empty if it is about none.
+	Client string `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`
+	// Alert.Value that is beyond the threshold.
+	Value float64 `protobuf:"fixed64,5,opt,name=value,proto3" json:"value,omitempty"`
+	// Alert.Threshold.
+	Threshold     float64 `protobuf:"fixed64,6,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alert) Reset() {
+	*x = Alert{}
+	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alert) ProtoMessage() {}
+
+func (x *Alert) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alert.ProtoReflect.Descriptor instead.
+func (*Alert) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Alert) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Alert) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Alert) GetBucket() uint32 {
+	if x != nil && x.Bucket != nil {
+		return *x.Bucket
+	}
+	return 0
+}
+
+func (x *Alert) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Alert) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Alert) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+// Reputation is how often a client's vector had a part in what the rule made of all:
+// coordinator.Reputation.
+//
+// Next free number: 4.
+type Reputation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reputation.Client.
+	Client string `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
+	// Reputation.Inclusion in [0,1].
+	Inclusion float64 `protobuf:"fixed64,2,opt,name=inclusion,proto3" json:"inclusion,omitempty"`
+	// Reputation.Rounds.
+	Rounds        uint64 `protobuf:"varint,3,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reputation) Reset() {
+	*x = Reputation{}
+	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reputation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reputation) ProtoMessage() {}
+
+func (x *Reputation) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reputation.ProtoReflect.Descriptor instead.
+func (*Reputation) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Reputation) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Reputation) GetInclusion() float64 {
+	if x != nil {
+		return x.Inclusion
+	}
+	return 0
+}
+
+func (x *Reputation) GetRounds() uint64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+// Figures say what a rule did with what an attempt opened: coordinator.Figures.
+//
+// Next free number: 11.
+type Figures struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Figures.View of the attempt.
+	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// Figures.Rule.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Figures.Vectors that were combined.
+	Vectors uint32 `protobuf:"varint,3,opt,name=vectors,proto3" json:"vectors,omitempty"`
+	// Figures.Excluded, a share.
+	Excluded float64 `protobuf:"fixed64,4,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	// Figures.Carried.
+	Carried float64 `protobuf:"fixed64,5,opt,name=carried,proto3" json:"carried,omitempty"`
+	// Figures.Cosine. Absent if there is none.
+	Cosine *float64 `protobuf:"fixed64,6,opt,name=cosine,proto3,oneof" json:"cosine,omitempty"`
+	// Figures.TopEigenvalue. Absent if there is none.
+	TopEigenvalue *float64 `protobuf:"fixed64,7,opt,name=top_eigenvalue,json=topEigenvalue,proto3,oneof" json:"top_eigenvalue,omitempty"`
+	// Figures.Duplicates.
+	Duplicates uint32 `protobuf:"varint,8,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Figures.Each: the lines that stand out most.
+	Each []*Figure `protobuf:"bytes,9,rep,name=each,proto3" json:"each,omitempty"`
+	// Figures.Omitted: how many lines are left out.
+	Omitted       uint32 `protobuf:"varint,10,opt,name=omitted,proto3" json:"omitted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Figures) Reset() {
+	*x = Figures{}
+	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Figures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Figures) ProtoMessage() {}
+
+func (x *Figures) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Figures.ProtoReflect.Descriptor instead.
+func (*Figures) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Figures) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *Figures) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Figures) GetVectors() uint32 {
+	if x != nil {
+		return x.Vectors
+	}
+	return 0
+}
+
+func (x *Figures) GetExcluded() float64 {
+	if x != nil {
+		return x.Excluded
+	}
+	return 0
+}
+
+func (x *Figures) GetCarried() float64 {
+	if x != nil {
+		return x.Carried
+	}
+	return 0
+}
+
+func (x *Figures) GetCosine() float64 {
+	if x != nil && x.Cosine != nil {
+		return *x.Cosine
+	}
+	return 0
+}
+
+func (x *Figures) GetTopEigenvalue() float64 {
+	if x != nil && x.TopEigenvalue != nil {
+		return *x.TopEigenvalue
+	}
+	return 0
+}
+
+func (x *Figures) GetDuplicates() uint32 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *Figures) GetEach() []*Figure {
+	if x != nil {
+		return x.Each
+	}
+	return nil
+}
+
+func (x *Figures) GetOmitted() uint32 {
+	if x != nil {
+		return x.Omitted
+	}
+	return 0
+}
+
+// Figure says what became of one vector: coordinator.Figure.
+//
+// Next free number: 11.
+type Figure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Figure.Bucket.
+	Bucket uint32 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	// Figure.Client; empty but under view vectors.
+	Client string `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	// Figure.Clients in it.
+	Clients uint32 `protobuf:"varint,3,opt,name=clients,proto3" json:"clients,omitempty"`
+	// Figure.Spoiled.
+	Spoiled bool `protobuf:"varint,4,opt,name=spoiled,proto3" json:"spoiled,omitempty"`
+	// Figure.Weightless.
+	Weightless bool `protobuf:"varint,5,opt,name=weightless,proto3" json:"weightless,omitempty"`
+	// Figure.Excluded.
+	Excluded bool `protobuf:"varint,6,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	// Figure.Weight. Absent under rules that have none.
+	Weight *float64 `protobuf:"fixed64,7,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
+	// Figure.NormRatio. Absent if there is none.
+	NormRatio *float64 `protobuf:"fixed64,8,opt,name=norm_ratio,json=normRatio,proto3,oneof" json:"norm_ratio,omitempty"`
+	// Figure.Cosine. Absent if there is none.
+	Cosine *float64 `protobuf:"fixed64,9,opt,name=cosine,proto3,oneof" json:"cosine,omitempty"`
+	// Figure.Group; 0 if it has none.
+	Group         uint32 `protobuf:"varint,10,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Figure) Reset() {
+	*x = Figure{}
+	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Figure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Figure) ProtoMessage() {}
+
+func (x *Figure) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Figure.ProtoReflect.Descriptor instead.
+func (*Figure) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Figure) GetBucket() uint32 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *Figure) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Figure) GetClients() uint32 {
+	if x != nil {
+		return x.Clients
+	}
+	return 0
+}
+
+func (x *Figure) GetSpoiled() bool {
+	if x != nil {
+		return x.Spoiled
+	}
+	return false
+}
+
+func (x *Figure) GetWeightless() bool {
+	if x != nil {
+		return x.Weightless
+	}
+	return false
+}
+
+func (x *Figure) GetExcluded() bool {
+	if x != nil {
+		return x.Excluded
+	}
+	return false
+}
+
+func (x *Figure) GetWeight() float64 {
+	if x != nil && x.Weight != nil {
+		return *x.Weight
+	}
+	return 0
+}
+
+func (x *Figure) GetNormRatio() float64 {
+	if x != nil && x.NormRatio != nil {
+		return *x.NormRatio
+	}
+	return 0
+}
+
+func (x *Figure) GetCosine() float64 {
+	if x != nil && x.Cosine != nil {
+		return *x.Cosine
+	}
+	return 0
+}
+
+func (x *Figure) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+// Measurement is what the coordinator's holdout says of a model: coordinator.Measurement.
+//
+// Next free number: 5.
+type Measurement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Measurement.Recall of each class; -1 for one without examples.
+	Recall []float64 `protobuf:"fixed64,1,rep,packed,name=recall,proto3" json:"recall,omitempty"`
+	// Measurement.Accuracy in [0,1].
+	Accuracy float64 `protobuf:"fixed64,2,opt,name=accuracy,proto3" json:"accuracy,omitempty"`
+	// Measurement.Loss.
+	Loss float64 `protobuf:"fixed64,3,opt,name=loss,proto3" json:"loss,omitempty"`
+	// Measurement.Probe. Absent without probes.
+	Probe         *float64 `protobuf:"fixed64,4,opt,name=probe,proto3,oneof" json:"probe,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measurement) Reset() {
+	*x = Measurement{}
+	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measurement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measurement) ProtoMessage() {}
+
+func (x *Measurement) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measurement.ProtoReflect.Descriptor instead.
+func (*Measurement) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Measurement) GetRecall() []float64 {
+	if x != nil {
+		return x.Recall
+	}
+	return nil
+}
+
+func (x *Measurement) GetAccuracy() float64 {
+	if x != nil {
+		return x.Accuracy
+	}
+	return 0
+}
+
+func (x *Measurement) GetLoss() float64 {
+	if x != nil {
+		return x.Loss
+	}
+	return 0
+}
+
+func (x *Measurement) GetProbe() float64 {
+	if x != nil && x.Probe != nil {
+		return *x.Probe
+	}
+	return 0
+}
+
 // Privacy is what has been learned of one client since a run began, charged attempts
 // that released nothing included.
 //
@@ -391,7 +929,7 @@ type Privacy struct {
 
 func (x *Privacy) Reset() {
 	*x = Privacy{}
-	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +941,7 @@ func (x *Privacy) String() string {
 func (*Privacy) ProtoMessage() {}
 
 func (x *Privacy) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[4]
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +954,7 @@ func (x *Privacy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
 func (*Privacy) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{4}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Privacy) GetEpsilonReleased() float64 {
@@ -458,7 +996,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +1008,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[5]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +1021,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{5}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
 }
 
 // ListRunsResponse lists the runs by job.
@@ -499,7 +1037,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +1049,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[6]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +1062,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{6}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunState {
@@ -551,7 +1089,7 @@ type Evaluation struct {
 
 func (x *Evaluation) Reset() {
 	*x = Evaluation{}
-	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +1101,7 @@ func (x *Evaluation) String() string {
 func (*Evaluation) ProtoMessage() {}
 
 func (x *Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[7]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +1114,7 @@ func (x *Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
 func (*Evaluation) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{7}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Evaluation) GetWeight() float64 {
@@ -602,7 +1140,7 @@ func (x *Evaluation) GetLoss() float64 {
 
 // RoundReport is how an attempt ended: coordinator.Report.
 //
-// Next free number: 16.
+// Next free number: 21.
 type RoundReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Report.ID.
@@ -635,14 +1173,24 @@ type RoundReport struct {
 	// Report.Evaluation. Absent if nobody evaluated.
 	Evaluation *Evaluation `protobuf:"bytes,14,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
 	// Report.Spent and Report.ClipNorm. Absent without noise.
-	Privacy       *Privacy `protobuf:"bytes,15,opt,name=privacy,proto3" json:"privacy,omitempty"`
+	Privacy *Privacy `protobuf:"bytes,15,opt,name=privacy,proto3" json:"privacy,omitempty"`
+	// Report.Figures. Absent if nothing was opened.
+	Figures *Figures `protobuf:"bytes,16,opt,name=figures,proto3" json:"figures,omitempty"`
+	// Report.Holdout. Absent without a holdout.
+	Holdout *Measurement `protobuf:"bytes,17,opt,name=holdout,proto3" json:"holdout,omitempty"`
+	// Report.RolledBack: the model is the run's best one, to which it went back.
+	RolledBack bool `protobuf:"varint,18,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"`
+	// Report.Alerts.
+	Alerts []*Alert `protobuf:"bytes,19,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Report.Quarantined: how many clients were left out of the attempt.
+	Quarantined   uint32 `protobuf:"varint,20,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoundReport) Reset() {
 	*x = RoundReport{}
-	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +1202,7 @@ func (x *RoundReport) String() string {
 func (*RoundReport) ProtoMessage() {}
 
 func (x *RoundReport) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[8]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +1215,7 @@ func (x *RoundReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundReport.ProtoReflect.Descriptor instead.
 func (*RoundReport) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{8}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RoundReport) GetId() *RoundId {
@@ -775,6 +1323,41 @@ func (x *RoundReport) GetPrivacy() *Privacy {
 	return nil
 }
 
+func (x *RoundReport) GetFigures() *Figures {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+func (x *RoundReport) GetHoldout() *Measurement {
+	if x != nil {
+		return x.Holdout
+	}
+	return nil
+}
+
+func (x *RoundReport) GetRolledBack() bool {
+	if x != nil {
+		return x.RolledBack
+	}
+	return false
+}
+
+func (x *RoundReport) GetAlerts() []*Alert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *RoundReport) GetQuarantined() uint32 {
+	if x != nil {
+		return x.Quarantined
+	}
+	return 0
+}
+
 // WatchRunResponse tells what changed: the state, or an attempt that ended.
 //
 // Next free number: 3.
@@ -790,7 +1373,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +1385,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +1398,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchRunResponse) GetState() *RunState {
@@ -830,6 +1413,72 @@ func (x *WatchRunResponse) GetReport() *RoundReport {
 		return x.Report
 	}
 	return nil
+}
+
+// QuarantineRequest leaves a client of a run out, or lets it in again.
+//
+// Next free number: 4.
+type QuarantineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job's name.
+	Job string `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	// The client's name.
+	Client string `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	// Why, for the record.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantineRequest) Reset() {
+	*x = QuarantineRequest{}
+	mi := &file_choir_v1_operator_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantineRequest) ProtoMessage() {}
+
+func (x *QuarantineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantineRequest.ProtoReflect.Descriptor instead.
+func (*QuarantineRequest) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *QuarantineRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *QuarantineRequest) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *QuarantineRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // CreateTokenRequest asks for a one-time token of enrolment.
@@ -849,7 +1498,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1510,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1523,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateTokenRequest) GetRole() Role {
@@ -913,7 +1562,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1574,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1587,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateTokenResponse) GetToken() string {
@@ -972,7 +1621,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1633,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1646,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeRequest) GetRole() Role {
@@ -1032,7 +1681,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[13]
+	mi := &file_choir_v1_operator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1693,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[13]
+	mi := &file_choir_v1_operator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1706,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{13}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{19}
 }
 
 var File_choir_v1_operator_proto protoreflect.FileDescriptor
@@ -1076,7 +1725,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x1e\n" +
 	"\n" +
 	"RunRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\x8a\x03\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"\xb9\x04\n" +
 	"\bRunState\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -1093,7 +1742,65 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\n" +
 	"model_size\x18\f \x01(\x04R\tmodelSize\x12\x12\n" +
 	"\x04plan\x18\r \x01(\fR\x04plan\x12+\n" +
-	"\aprivacy\x18\x0e \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\"\xcf\x01\n" +
+	"\aprivacy\x18\x0e \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\x12\x12\n" +
+	"\x04view\x18\x0f \x01(\tR\x04view\x12\x16\n" +
+	"\x06unseen\x18\x10 \x01(\tR\x06unseen\x12'\n" +
+	"\x06alerts\x18\x11 \x03(\v2\x0f.choir.v1.AlertR\x06alerts\x12 \n" +
+	"\vquarantined\x18\x12 \x03(\tR\vquarantined\x126\n" +
+	"\vreputations\x18\x13 \x03(\v2\x14.choir.v1.ReputationR\vreputations\"\xa3\x01\n" +
+	"\x05Alert\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04what\x18\x02 \x01(\tR\x04what\x12\x1b\n" +
+	"\x06bucket\x18\x03 \x01(\rH\x00R\x06bucket\x88\x01\x01\x12\x16\n" +
+	"\x06client\x18\x04 \x01(\tR\x06client\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\x01R\x05value\x12\x1c\n" +
+	"\tthreshold\x18\x06 \x01(\x01R\tthresholdB\t\n" +
+	"\a_bucket\"Z\n" +
+	"\n" +
+	"Reputation\x12\x16\n" +
+	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1c\n" +
+	"\tinclusion\x18\x02 \x01(\x01R\tinclusion\x12\x16\n" +
+	"\x06rounds\x18\x03 \x01(\x04R\x06rounds\"\xc8\x02\n" +
+	"\aFigures\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
+	"\avectors\x18\x03 \x01(\rR\avectors\x12\x1a\n" +
+	"\bexcluded\x18\x04 \x01(\x01R\bexcluded\x12\x18\n" +
+	"\acarried\x18\x05 \x01(\x01R\acarried\x12\x1b\n" +
+	"\x06cosine\x18\x06 \x01(\x01H\x00R\x06cosine\x88\x01\x01\x12*\n" +
+	"\x0etop_eigenvalue\x18\a \x01(\x01H\x01R\rtopEigenvalue\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\b \x01(\rR\n" +
+	"duplicates\x12$\n" +
+	"\x04each\x18\t \x03(\v2\x10.choir.v1.FigureR\x04each\x12\x18\n" +
+	"\aomitted\x18\n" +
+	" \x01(\rR\aomittedB\t\n" +
+	"\a_cosineB\x11\n" +
+	"\x0f_top_eigenvalue\"\xc1\x02\n" +
+	"\x06Figure\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x16\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client\x12\x18\n" +
+	"\aclients\x18\x03 \x01(\rR\aclients\x12\x18\n" +
+	"\aspoiled\x18\x04 \x01(\bR\aspoiled\x12\x1e\n" +
+	"\n" +
+	"weightless\x18\x05 \x01(\bR\n" +
+	"weightless\x12\x1a\n" +
+	"\bexcluded\x18\x06 \x01(\bR\bexcluded\x12\x1b\n" +
+	"\x06weight\x18\a \x01(\x01H\x00R\x06weight\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"norm_ratio\x18\b \x01(\x01H\x01R\tnormRatio\x88\x01\x01\x12\x1b\n" +
+	"\x06cosine\x18\t \x01(\x01H\x02R\x06cosine\x88\x01\x01\x12\x14\n" +
+	"\x05group\x18\n" +
+	" \x01(\rR\x05groupB\t\n" +
+	"\a_weightB\r\n" +
+	"\v_norm_ratioB\t\n" +
+	"\a_cosine\"z\n" +
+	"\vMeasurement\x12\x16\n" +
+	"\x06recall\x18\x01 \x03(\x01R\x06recall\x12\x1a\n" +
+	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
+	"\x04loss\x18\x03 \x01(\x01R\x04loss\x12\x19\n" +
+	"\x05probe\x18\x04 \x01(\x01H\x00R\x05probe\x88\x01\x01B\b\n" +
+	"\x06_probe\"\xcf\x01\n" +
 	"\aPrivacy\x12.\n" +
 	"\x10epsilon_released\x18\x01 \x01(\x01H\x00R\x0fepsilonReleased\x88\x01\x01\x124\n" +
 	"\x13epsilon_coordinator\x18\x02 \x01(\x01H\x01R\x12epsilonCoordinator\x88\x01\x01\x12\x14\n" +
@@ -1108,7 +1815,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"Evaluation\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
-	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\x8f\x04\n" +
+	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xd9\x05\n" +
 	"\vRoundReport\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.choir.v1.RoundIdR\x02id\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x120\n" +
@@ -1128,10 +1835,20 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\n" +
 	"evaluation\x18\x0e \x01(\v2\x14.choir.v1.EvaluationR\n" +
 	"evaluation\x12+\n" +
-	"\aprivacy\x18\x0f \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\"k\n" +
+	"\aprivacy\x18\x0f \x01(\v2\x11.choir.v1.PrivacyR\aprivacy\x12+\n" +
+	"\afigures\x18\x10 \x01(\v2\x11.choir.v1.FiguresR\afigures\x12/\n" +
+	"\aholdout\x18\x11 \x01(\v2\x15.choir.v1.MeasurementR\aholdout\x12\x1f\n" +
+	"\vrolled_back\x18\x12 \x01(\bR\n" +
+	"rolledBack\x12'\n" +
+	"\x06alerts\x18\x13 \x03(\v2\x0f.choir.v1.AlertR\x06alerts\x12 \n" +
+	"\vquarantined\x18\x14 \x01(\rR\vquarantined\"k\n" +
 	"\x10WatchRunResponse\x12(\n" +
 	"\x05state\x18\x01 \x01(\v2\x12.choir.v1.RunStateR\x05state\x12-\n" +
-	"\x06report\x18\x02 \x01(\v2\x15.choir.v1.RoundReportR\x06report\"f\n" +
+	"\x06report\x18\x02 \x01(\v2\x15.choir.v1.RoundReportR\x06report\"U\n" +
+	"\x11QuarantineRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x16\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"f\n" +
 	"\x12CreateTokenRequest\x12\"\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x0e.choir.v1.RoleR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1157,46 +1874,58 @@ func file_choir_v1_operator_proto_rawDescGZIP() []byte {
 	return file_choir_v1_operator_proto_rawDescData
 }
 
-var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_choir_v1_operator_proto_goTypes = []any{
 	(*StartRunHeader)(nil),        // 0: choir.v1.StartRunHeader
 	(*StartRunRequest)(nil),       // 1: choir.v1.StartRunRequest
 	(*RunRequest)(nil),            // 2: choir.v1.RunRequest
 	(*RunState)(nil),              // 3: choir.v1.RunState
-	(*Privacy)(nil),               // 4: choir.v1.Privacy
-	(*ListRunsRequest)(nil),       // 5: choir.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 6: choir.v1.ListRunsResponse
-	(*Evaluation)(nil),            // 7: choir.v1.Evaluation
-	(*RoundReport)(nil),           // 8: choir.v1.RoundReport
-	(*WatchRunResponse)(nil),      // 9: choir.v1.WatchRunResponse
-	(*CreateTokenRequest)(nil),    // 10: choir.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 11: choir.v1.CreateTokenResponse
-	(*RevokeRequest)(nil),         // 12: choir.v1.RevokeRequest
-	(*RevokeResponse)(nil),        // 13: choir.v1.RevokeResponse
-	(*RoundId)(nil),               // 14: choir.v1.RoundId
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(Role)(0),                     // 16: choir.v1.Role
+	(*Alert)(nil),                 // 4: choir.v1.Alert
+	(*Reputation)(nil),            // 5: choir.v1.Reputation
+	(*Figures)(nil),               // 6: choir.v1.Figures
+	(*Figure)(nil),                // 7: choir.v1.Figure
+	(*Measurement)(nil),           // 8: choir.v1.Measurement
+	(*Privacy)(nil),               // 9: choir.v1.Privacy
+	(*ListRunsRequest)(nil),       // 10: choir.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 11: choir.v1.ListRunsResponse
+	(*Evaluation)(nil),            // 12: choir.v1.Evaluation
+	(*RoundReport)(nil),           // 13: choir.v1.RoundReport
+	(*WatchRunResponse)(nil),      // 14: choir.v1.WatchRunResponse
+	(*QuarantineRequest)(nil),     // 15: choir.v1.QuarantineRequest
+	(*CreateTokenRequest)(nil),    // 16: choir.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 17: choir.v1.CreateTokenResponse
+	(*RevokeRequest)(nil),         // 18: choir.v1.RevokeRequest
+	(*RevokeResponse)(nil),        // 19: choir.v1.RevokeResponse
+	(*RoundId)(nil),               // 20: choir.v1.RoundId
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(Role)(0),                     // 22: choir.v1.Role
 }
 var file_choir_v1_operator_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.StartRunRequest.header:type_name -> choir.v1.StartRunHeader
-	14, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
-	4,  // 2: choir.v1.RunState.privacy:type_name -> choir.v1.Privacy
-	3,  // 3: choir.v1.ListRunsResponse.runs:type_name -> choir.v1.RunState
-	14, // 4: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
-	15, // 5: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
-	15, // 6: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
-	7,  // 7: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
-	4,  // 8: choir.v1.RoundReport.privacy:type_name -> choir.v1.Privacy
-	3,  // 9: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
-	8,  // 10: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
-	16, // 11: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
-	15, // 12: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
-	16, // 13: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	20, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
+	9,  // 2: choir.v1.RunState.privacy:type_name -> choir.v1.Privacy
+	4,  // 3: choir.v1.RunState.alerts:type_name -> choir.v1.Alert
+	5,  // 4: choir.v1.RunState.reputations:type_name -> choir.v1.Reputation
+	7,  // 5: choir.v1.Figures.each:type_name -> choir.v1.Figure
+	3,  // 6: choir.v1.ListRunsResponse.runs:type_name -> choir.v1.RunState
+	20, // 7: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
+	21, // 8: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
+	21, // 9: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
+	12, // 10: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
+	9,  // 11: choir.v1.RoundReport.privacy:type_name -> choir.v1.Privacy
+	6,  // 12: choir.v1.RoundReport.figures:type_name -> choir.v1.Figures
+	8,  // 13: choir.v1.RoundReport.holdout:type_name -> choir.v1.Measurement
+	4,  // 14: choir.v1.RoundReport.alerts:type_name -> choir.v1.Alert
+	3,  // 15: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
+	13, // 16: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
+	22, // 17: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
+	21, // 18: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
+	22, // 19: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_choir_v1_operator_proto_init() }
@@ -1207,13 +1936,17 @@ func file_choir_v1_operator_proto_init() {
 	file_choir_v1_enrolment_proto_init()
 	file_choir_v1_round_proto_init()
 	file_choir_v1_operator_proto_msgTypes[4].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[6].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[7].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[8].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_choir_v1_operator_proto_rawDesc), len(file_choir_v1_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -40,14 +40,17 @@ const file_choir_v1_services_proto_rawDesc = "" +
 	"\aLetters\x12\x18.choir.v1.LettersRequest\x1a\x19.choir.v1.LettersResponse0\x012o\n" +
 	"\tEnrolment\x120\n" +
 	"\x05Enrol\x12\x16.choir.v1.EnrolRequest\x1a\x0f.choir.v1.Grant\x120\n" +
-	"\x05Renew\x12\x16.choir.v1.RenewRequest\x1a\x0f.choir.v1.Grant2\xa8\x04\n" +
+	"\x05Renew\x12\x16.choir.v1.RenewRequest\x1a\x0f.choir.v1.Grant2\xa3\x05\n" +
 	"\bOperator\x12;\n" +
 	"\bStartRun\x12\x19.choir.v1.StartRunRequest\x1a\x12.choir.v1.RunState(\x01\x12A\n" +
 	"\bListRuns\x12\x19.choir.v1.ListRunsRequest\x1a\x1a.choir.v1.ListRunsResponse\x12>\n" +
 	"\bWatchRun\x12\x14.choir.v1.RunRequest\x1a\x1a.choir.v1.WatchRunResponse0\x01\x121\n" +
 	"\x05Pause\x12\x14.choir.v1.RunRequest\x1a\x12.choir.v1.RunState\x122\n" +
 	"\x06Resume\x12\x14.choir.v1.RunRequest\x1a\x12.choir.v1.RunState\x121\n" +
-	"\x05Abort\x12\x14.choir.v1.RunRequest\x1a\x12.choir.v1.RunState\x129\n" +
+	"\x05Abort\x12\x14.choir.v1.RunRequest\x1a\x12.choir.v1.RunState\x12=\n" +
+	"\n" +
+	"Quarantine\x12\x1b.choir.v1.QuarantineRequest\x1a\x12.choir.v1.RunState\x12:\n" +
+	"\aRelease\x12\x1b.choir.v1.QuarantineRequest\x1a\x12.choir.v1.RunState\x129\n" +
 	"\x06Export\x12\x14.choir.v1.RunRequest\x1a\x17.choir.v1.FetchResponse0\x01\x12J\n" +
 	"\vCreateToken\x12\x1c.choir.v1.CreateTokenRequest\x1a\x1d.choir.v1.CreateTokenResponse\x12;\n" +
 	"\x06Revoke\x12\x17.choir.v1.RevokeRequest\x1a\x18.choir.v1.RevokeResponseBBZ@github.com/choir-fl/choir/proto/choir/v1/choirv1grpc;choirv1grpcb\x06proto3"
@@ -66,22 +69,23 @@ var file_choir_v1_services_proto_goTypes = []any{
 	(*v1.StartRunRequest)(nil),      // 10: choir.v1.StartRunRequest
 	(*v1.ListRunsRequest)(nil),      // 11: choir.v1.ListRunsRequest
 	(*v1.RunRequest)(nil),           // 12: choir.v1.RunRequest
-	(*v1.CreateTokenRequest)(nil),   // 13: choir.v1.CreateTokenRequest
-	(*v1.RevokeRequest)(nil),        // 14: choir.v1.RevokeRequest
-	(*v1.CheckInResponse)(nil),      // 15: choir.v1.CheckInResponse
-	(*v1.SendResponse)(nil),         // 16: choir.v1.SendResponse
-	(*v1.ReceiveResponse)(nil),      // 17: choir.v1.ReceiveResponse
-	(*v1.FetchResponse)(nil),        // 18: choir.v1.FetchResponse
-	(*v1.UploadBeginResponse)(nil),  // 19: choir.v1.UploadBeginResponse
-	(*v1.UploadResponse)(nil),       // 20: choir.v1.UploadResponse
-	(*v1.UploadCommitResponse)(nil), // 21: choir.v1.UploadCommitResponse
-	(*v1.LettersResponse)(nil),      // 22: choir.v1.LettersResponse
-	(*v1.Grant)(nil),                // 23: choir.v1.Grant
-	(*v1.RunState)(nil),             // 24: choir.v1.RunState
-	(*v1.ListRunsResponse)(nil),     // 25: choir.v1.ListRunsResponse
-	(*v1.WatchRunResponse)(nil),     // 26: choir.v1.WatchRunResponse
-	(*v1.CreateTokenResponse)(nil),  // 27: choir.v1.CreateTokenResponse
-	(*v1.RevokeResponse)(nil),       // 28: choir.v1.RevokeResponse
+	(*v1.QuarantineRequest)(nil),    // 13: choir.v1.QuarantineRequest
+	(*v1.CreateTokenRequest)(nil),   // 14: choir.v1.CreateTokenRequest
+	(*v1.RevokeRequest)(nil),        // 15: choir.v1.RevokeRequest
+	(*v1.CheckInResponse)(nil),      // 16: choir.v1.CheckInResponse
+	(*v1.SendResponse)(nil),         // 17: choir.v1.SendResponse
+	(*v1.ReceiveResponse)(nil),      // 18: choir.v1.ReceiveResponse
+	(*v1.FetchResponse)(nil),        // 19: choir.v1.FetchResponse
+	(*v1.UploadBeginResponse)(nil),  // 20: choir.v1.UploadBeginResponse
+	(*v1.UploadResponse)(nil),       // 21: choir.v1.UploadResponse
+	(*v1.UploadCommitResponse)(nil), // 22: choir.v1.UploadCommitResponse
+	(*v1.LettersResponse)(nil),      // 23: choir.v1.LettersResponse
+	(*v1.Grant)(nil),                // 24: choir.v1.Grant
+	(*v1.RunState)(nil),             // 25: choir.v1.RunState
+	(*v1.ListRunsResponse)(nil),     // 26: choir.v1.ListRunsResponse
+	(*v1.WatchRunResponse)(nil),     // 27: choir.v1.WatchRunResponse
+	(*v1.CreateTokenResponse)(nil),  // 28: choir.v1.CreateTokenResponse
+	(*v1.RevokeResponse)(nil),       // 29: choir.v1.RevokeResponse
 }
 var file_choir_v1_services_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.Round.CheckIn:input_type -> choir.v1.CheckInRequest
@@ -100,30 +104,34 @@ var file_choir_v1_services_proto_depIdxs = []int32{
 	12, // 13: choir.v1.Operator.Pause:input_type -> choir.v1.RunRequest
 	12, // 14: choir.v1.Operator.Resume:input_type -> choir.v1.RunRequest
 	12, // 15: choir.v1.Operator.Abort:input_type -> choir.v1.RunRequest
-	12, // 16: choir.v1.Operator.Export:input_type -> choir.v1.RunRequest
-	13, // 17: choir.v1.Operator.CreateToken:input_type -> choir.v1.CreateTokenRequest
-	14, // 18: choir.v1.Operator.Revoke:input_type -> choir.v1.RevokeRequest
-	15, // 19: choir.v1.Round.CheckIn:output_type -> choir.v1.CheckInResponse
-	16, // 20: choir.v1.Round.Send:output_type -> choir.v1.SendResponse
-	17, // 21: choir.v1.Round.Receive:output_type -> choir.v1.ReceiveResponse
-	18, // 22: choir.v1.Round.Fetch:output_type -> choir.v1.FetchResponse
-	19, // 23: choir.v1.Round.UploadBegin:output_type -> choir.v1.UploadBeginResponse
-	20, // 24: choir.v1.Round.Upload:output_type -> choir.v1.UploadResponse
-	21, // 25: choir.v1.Round.UploadCommit:output_type -> choir.v1.UploadCommitResponse
-	22, // 26: choir.v1.Round.Letters:output_type -> choir.v1.LettersResponse
-	23, // 27: choir.v1.Enrolment.Enrol:output_type -> choir.v1.Grant
-	23, // 28: choir.v1.Enrolment.Renew:output_type -> choir.v1.Grant
-	24, // 29: choir.v1.Operator.StartRun:output_type -> choir.v1.RunState
-	25, // 30: choir.v1.Operator.ListRuns:output_type -> choir.v1.ListRunsResponse
-	26, // 31: choir.v1.Operator.WatchRun:output_type -> choir.v1.WatchRunResponse
-	24, // 32: choir.v1.Operator.Pause:output_type -> choir.v1.RunState
-	24, // 33: choir.v1.Operator.Resume:output_type -> choir.v1.RunState
-	24, // 34: choir.v1.Operator.Abort:output_type -> choir.v1.RunState
-	18, // 35: choir.v1.Operator.Export:output_type -> choir.v1.FetchResponse
-	27, // 36: choir.v1.Operator.CreateToken:output_type -> choir.v1.CreateTokenResponse
-	28, // 37: choir.v1.Operator.Revoke:output_type -> choir.v1.RevokeResponse
-	19, // [19:38] is the sub-list for method output_type
-	0,  // [0:19] is the sub-list for method input_type
+	13, // 16: choir.v1.Operator.Quarantine:input_type -> choir.v1.QuarantineRequest
+	13, // 17: choir.v1.Operator.Release:input_type -> choir.v1.QuarantineRequest
+	12, // 18: choir.v1.Operator.Export:input_type -> choir.v1.RunRequest
+	14, // 19: choir.v1.Operator.CreateToken:input_type -> choir.v1.CreateTokenRequest
+	15, // 20: choir.v1.Operator.Revoke:input_type -> choir.v1.RevokeRequest
+	16, // 21: choir.v1.Round.CheckIn:output_type -> choir.v1.CheckInResponse
+	17, // 22: choir.v1.Round.Send:output_type -> choir.v1.SendResponse
+	18, // 23: choir.v1.Round.Receive:output_type -> choir.v1.ReceiveResponse
+	19, // 24: choir.v1.Round.Fetch:output_type -> choir.v1.FetchResponse
+	20, // 25: choir.v1.Round.UploadBegin:output_type -> choir.v1.UploadBeginResponse
+	21, // 26: choir.v1.Round.Upload:output_type -> choir.v1.UploadResponse
+	22, // 27: choir.v1.Round.UploadCommit:output_type -> choir.v1.UploadCommitResponse
+	23, // 28: choir.v1.Round.Letters:output_type -> choir.v1.LettersResponse
+	24, // 29: choir.v1.Enrolment.Enrol:output_type -> choir.v1.Grant
+	24, // 30: choir.v1.Enrolment.Renew:output_type -> choir.v1.Grant
+	25, // 31: choir.v1.Operator.StartRun:output_type -> choir.v1.RunState
+	26, // 32: choir.v1.Operator.ListRuns:output_type -> choir.v1.ListRunsResponse
+	27, // 33: choir.v1.Operator.WatchRun:output_type -> choir.v1.WatchRunResponse
+	25, // 34: choir.v1.Operator.Pause:output_type -> choir.v1.RunState
+	25, // 35: choir.v1.Operator.Resume:output_type -> choir.v1.RunState
+	25, // 36: choir.v1.Operator.Abort:output_type -> choir.v1.RunState
+	25, // 37: choir.v1.Operator.Quarantine:output_type -> choir.v1.RunState
+	25, // 38: choir.v1.Operator.Release:output_type -> choir.v1.RunState
+	19, // 39: choir.v1.Operator.Export:output_type -> choir.v1.FetchResponse
+	28, // 40: choir.v1.Operator.CreateToken:output_type -> choir.v1.CreateTokenResponse
+	29, // 41: choir.v1.Operator.Revoke:output_type -> choir.v1.RevokeResponse
+	21, // [21:42] is the sub-list for method output_type
+	0,  // [0:21] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -569,6 +569,8 @@ const (
 	Operator_Pause_FullMethodName       = "/choir.v1.Operator/Pause"
 	Operator_Resume_FullMethodName      = "/choir.v1.Operator/Resume"
 	Operator_Abort_FullMethodName       = "/choir.v1.Operator/Abort"
+	Operator_Quarantine_FullMethodName  = "/choir.v1.Operator/Quarantine"
+	Operator_Release_FullMethodName     = "/choir.v1.Operator/Release"
 	Operator_Export_FullMethodName      = "/choir.v1.Operator/Export"
 	Operator_CreateToken_FullMethodName = "/choir.v1.Operator/CreateToken"
 	Operator_Revoke_FullMethodName      = "/choir.v1.Operator/Revoke"
@@ -592,6 +594,10 @@ type OperatorClient interface {
 	Resume(ctx context.Context, in *v1.RunRequest, opts ...grpc.CallOption) (*v1.RunState, error)
 	// Abort ends a run.
 	Abort(ctx context.Context, in *v1.RunRequest, opts ...grpc.CallOption) (*v1.RunState, error)
+	// Quarantine leaves a client out of a run from its next attempt on.
+	Quarantine(ctx context.Context, in *v1.QuarantineRequest, opts ...grpc.CallOption) (*v1.RunState, error)
+	// Release ends a client's quarantine from the run's next attempt on.
+	Release(ctx context.Context, in *v1.QuarantineRequest, opts ...grpc.CallOption) (*v1.RunState, error)
 	// Export streams the latest model as a safetensors file.
 	Export(ctx context.Context, in *v1.RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.FetchResponse], error)
 	// CreateToken makes a one-time token of enrolment.
@@ -680,6 +686,26 @@ func (c *operatorClient) Abort(ctx context.Context, in *v1.RunRequest, opts ...g
 	return out, nil
 }
 
+func (c *operatorClient) Quarantine(ctx context.Context, in *v1.QuarantineRequest, opts ...grpc.CallOption) (*v1.RunState, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.RunState)
+	err := c.cc.Invoke(ctx, Operator_Quarantine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorClient) Release(ctx context.Context, in *v1.QuarantineRequest, opts ...grpc.CallOption) (*v1.RunState, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.RunState)
+	err := c.cc.Invoke(ctx, Operator_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *operatorClient) Export(ctx context.Context, in *v1.RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.FetchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Operator_ServiceDesc.Streams[2], Operator_Export_FullMethodName, cOpts...)
@@ -737,6 +763,10 @@ type OperatorServer interface {
 	Resume(context.Context, *v1.RunRequest) (*v1.RunState, error)
 	// Abort ends a run.
 	Abort(context.Context, *v1.RunRequest) (*v1.RunState, error)
+	// Quarantine leaves a client out of a run from its next attempt on.
+	Quarantine(context.Context, *v1.QuarantineRequest) (*v1.RunState, error)
+	// Release ends a client's quarantine from the run's next attempt on.
+	Release(context.Context, *v1.QuarantineRequest) (*v1.RunState, error)
 	// Export streams the latest model as a safetensors file.
 	Export(*v1.RunRequest, grpc.ServerStreamingServer[v1.FetchResponse]) error
 	// CreateToken makes a one-time token of enrolment.
@@ -770,6 +800,12 @@ func (UnimplementedOperatorServer) Resume(context.Context, *v1.RunRequest) (*v1.
 }
 func (UnimplementedOperatorServer) Abort(context.Context, *v1.RunRequest) (*v1.RunState, error) {
 	return nil, status.Error(codes.Unimplemented, "method Abort not implemented")
+}
+func (UnimplementedOperatorServer) Quarantine(context.Context, *v1.QuarantineRequest) (*v1.RunState, error) {
+	return nil, status.Error(codes.Unimplemented, "method Quarantine not implemented")
+}
+func (UnimplementedOperatorServer) Release(context.Context, *v1.QuarantineRequest) (*v1.RunState, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
 }
 func (UnimplementedOperatorServer) Export(*v1.RunRequest, grpc.ServerStreamingServer[v1.FetchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Export not implemented")
@@ -891,6 +927,42 @@ func _Operator_Abort_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operator_Quarantine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.QuarantineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).Quarantine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_Quarantine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).Quarantine(ctx, req.(*v1.QuarantineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operator_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.QuarantineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).Release(ctx, req.(*v1.QuarantineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Operator_Export_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(v1.RunRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -960,6 +1032,14 @@ var Operator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Abort",
 			Handler:    _Operator_Abort_Handler,
+		},
+		{
+			MethodName: "Quarantine",
+			Handler:    _Operator_Quarantine_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _Operator_Release_Handler,
 		},
 		{
 			MethodName: "CreateToken",

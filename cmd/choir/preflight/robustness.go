@@ -1,0 +1,209 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/coordinator/robust"
+	"github.com/choir-fl/choir/secagg"
+)
+
+// Robustness is the rule that makes one update of what is opened, and what it is up
+// against (plan.Robustness). Vectors are bucket means, or clients under view vectors; one
+// under view sum.
+type Robustness struct {
+	Rule       string            `json:"rule"`
+	F          int               `json:"f"`
+	Pre        []string          `json:"pre"`
+	Parameters map[string]string `json:"parameters"`
+	Compat     string            `json:"compat"`
+	// Resists is false for the bare mean, which withstands nobody.
+	Resists bool `json:"resists"`
+	// Breakdown, Precondition and Warning are what package robust says of the rule.
+	Breakdown    string `json:"breakdown"`
+	Precondition string `json:"precondition"`
+	Warning      string `json:"warning"`
+	// MostVectors is the number of vectors of a full cohort, FewestVectors that of the
+	// smallest set that is combined.
+	MostVectors   int `json:"most_vectors"`
+	FewestVectors int `json:"fewest_vectors"`
+	// SpareVectors is how many of a full cohort may be missing, as short or spoiled.
+	SpareVectors int `json:"spare_vectors"`
+	// ByzantineClients of a full cohort can be in WorstBad vectors; more than F hold one of them
+	// with probability Exceeded in an attempt, at most Round in any of a round's and at most
+	// Run in any of the run. ExceededExact is false where Exceeded is a bound too.
+	ByzantineClients int     `json:"byzantine_clients"`
+	WorstBad         int     `json:"worst_bad"`
+	Exceeded         float64 `json:"exceeded"`
+	ExceededExact    bool    `json:"exceeded_exact"`
+	Round            float64 `json:"exceeded_round"`
+	Run              float64 `json:"exceeded_run"`
+	// Honest is h, the fewest honest clients in an opened sum; null where the scheme hides
+	// nothing.
+	Honest *int `json:"least_honest"`
+	// NoiseNorm is that of the noise in a vector, over the clip norm; null without noise.
+	NoiseNorm *float64 `json:"noise_norm"`
+	// BadNorm is the largest norm of a vector with one Byzantine client in it, as the range of
+	// the encoding allows it; HonestNorm of one without. Under denominator weights vectors are
+	// clipped once they are opened, and both are the clip norm.
+	BadNorm    float64 `json:"bad_norm"`
+	HonestNorm float64 `json:"honest_norm"`
+	// Influence bounds what one bad vector does to the result's norm, noise aside; null
+	// where no number is known for the rule.
+	Influence *float64 `json:"influence"`
+
+	clipped bool // once it is opened
+}
+
+func robustnessOf(p plan.Plan, f *Findings) Robustness {
+	a, r := p.Literal().Aggregation, p.Robustness()
+	out := Robustness{Rule: a.Rule, F: a.F, Pre: append([]string{}, a.Pre...), Parameters: map[string]string{}, Compat: a.Compat,
+		Resists: r.Resists, MostVectors: r.Most, FewestVectors: r.Fewest, SpareVectors: r.Spare,
+		ByzantineClients: r.Byzantine, WorstBad: r.WorstBad, Exceeded: r.Exceeded, ExceededExact: r.Exact, Round: r.Round, Run: r.Run,
+		BadNorm: r.BadNorm, HonestNorm: r.HonestNorm, clipped: p.Literal().Aggregation.Denominator == string(secagg.DenominatorWeights), Influence: positive(r.Influence), NoiseNorm: positive(r.NoiseNorm)}
+	for k, v := range a.Parameters {
+		out.Parameters[k] = v
+	}
+	for _, info := range robust.Rules() {
+		if info.Name == a.Rule {
+			out.Breakdown, out.Precondition, out.Warning = info.Breakdown, info.Precondition, info.Warning
+		}
+	}
+	switch n := f.Privacy.Noise; {
+	case n != nil && f.Privacy.Mode == "distributed":
+		out.Honest = &n.Shares
+	case f.Oneshot != nil:
+		out.Honest = &f.Oneshot.Honest
+	case f.Graph != nil:
+		out.Honest = &f.Graph.Honest
+	}
+	return out
+}
+
+// positive is a figure that is 0 where there is none.
+func positive(v float64) *float64 {
+	if v == 0 {
+		return nil
+	}
+	return &v
+}
+
+// called is the rule with all that it is set to.
+func (r Robustness) called() string {
+	out := r.Rule
+	if r.Resists {
+		out += fmt.Sprintf(" with f %d", r.F)
+	}
+	if len(r.Pre) > 0 {
+		out += " after " + strings.Join(r.Pre, ", ")
+	}
+	if r.Compat != "" {
+		out += ", by the conventions of " + r.Compat
+	}
+	return out
+}
+
+func (f *Findings) writeRobustness(section func(string), line func(string, string, ...any)) {
+	row := func(name, format string, args ...any) {
+		for i, part := range strings.Split(strings.TrimSuffix(Wrap(fmt.Sprintf(format, args...), "", "", width), "\n"), "\n") {
+			if i > 0 {
+				name = ""
+			}
+			line(name, "%s", part)
+		}
+	}
+	r := f.Robustness
+	section("aggregation")
+	row("rule", "%s, on view %s", r.called(), f.View)
+	row("breakdown", "%s", r.Breakdown)
+	if r.MostVectors > 1 {
+		row("vectors m", "%d of a full cohort, of which %d may be missing, as short or spoiled; %d at least, of a cohort that is not full too", r.MostVectors, r.SpareVectors, r.FewestVectors)
+		row("worst case", "%d Byzantine of %d clients can be in %d of %d vectors", r.ByzantineClients, f.Rounds.Invited, r.WorstBad, r.MostVectors)
+		if r.Resists {
+			row("more than f bad", "%s", r.exceeding())
+		}
+	}
+	if r.Honest != nil {
+		row("honest h", "at least %d in each opened sum", *r.Honest)
+	}
+	if r.NoiseNorm != nil {
+		row("noise norm / C", "%.3g in a vector", *r.NoiseNorm)
+	}
+	row("one bad vector", "%s", r.reach())
+}
+
+// exceeding says how likely more bad vectors are than the rule withstands.
+func (r Robustness) exceeding() string {
+	if r.F >= r.WorstBad {
+		return fmt.Sprintf("never while at most %s Byzantine", are(r.ByzantineClients))
+	}
+	bound := ""
+	if !r.ExceededExact {
+		bound = "at most "
+	}
+	return fmt.Sprintf("with probability %s%.2g in an attempt, at most %.2g in a round and %.2g in the run, while at most %s Byzantine and nobody steers who is in which bucket",
+		bound, r.Exceeded, r.Round, r.Run, are(r.ByzantineClients))
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "1 client is"
+	}
+	return fmt.Sprintf("%d clients are", n)
+}
+
+// reach says what one bad vector can do.
+func (r Robustness) reach() string {
+	out := fmt.Sprintf("up to a norm of %.3g: clipping does not bind a Byzantine client, the range of the encoding does; one of honest clients has at most %.3g", r.BadNorm, r.HonestNorm)
+	if r.clipped {
+		out = fmt.Sprintf("up to a norm of %.3g, to which the coordinator clips means by weights, as one of honest clients; a Byzantine client of it chooses what it is divided by", r.BadNorm)
+	}
+	switch {
+	case r.Influence == nil:
+		return out + "; what it does to the result follows from the rule alone, and no number is claimed"
+	case r.Resists:
+		return out + fmt.Sprintf("; the result stays within %.3g, noise aside", *r.Influence)
+	}
+	return out + fmt.Sprintf("; it moves the result by up to %.3g", *r.Influence)
+}
+
+// combined tells what the rule does, for prose.
+func (f *Findings) combined() string {
+	r := f.Robustness
+	return fmt.Sprintf("The rule is %s (breakdown %s). There are %d vectors of a full cohort, and never fewer than %d. The %d Byzantine clients that are reckoned with can be in %d of them; "+
+		"more than f hold one %s. One bad vector reaches %s.", r.called(), r.Breakdown, r.MostVectors, r.FewestVectors, r.ByzantineClients, r.WorstBad, r.exceeding(), r.reach())
+}
+
+// warnRobustness says what the rule does not do.
+func (f *Findings) warnRobustness(l plan.Literal, say func(string, ...any)) {
+	r := f.Robustness
+	switch {
+	case !r.Resists:
+		say("aggregation.rule mean: it resists nobody, and clipping does not bind a corrupt client; one can push a sum to a norm of %.3g, where honest updates have at most %g each",
+			f.Encoding.CorruptNorm, f.Encoding.ClipNorm)
+	default:
+		say("aggregation.rule %s: where clients' data differ much and attacks are weak, a rule that leaves vectors out or trims them loses more than it saves; hold it against the mean on data like theirs", r.Rule)
+		if r.F == 0 {
+			say("aggregation.f 0: %s is set to withstand nobody", r.Rule)
+		}
+		if r.ByzantineClients == 0 {
+			say("scheme.corrupt and aggregation.byzantine are 0: nothing was held against aggregation.f %d", r.F)
+		}
+		if r.clipped {
+			say("aggregation.denominator weights: a Byzantine client chooses what its sum is divided by, and so its weight; say fixed")
+		}
+		if r.SpareVectors < r.WorstBad {
+			say("cohort.minimum %d: a round goes on without %d of %d vectors; Byzantine clients that vanish or upload what is no vector can cost it %d, and so stop it", f.Rounds.Minimum, r.SpareVectors, r.MostVectors, r.WorstBad)
+		}
+	}
+	if r.Warning != "" && r.Resists {
+		say("aggregation.rule %s: %s", r.Rule, r.Warning)
+	}
+	switch f.View {
+	case "sum":
+		say("aggregation.view sum: poisoner attribution unavailable in this mode; whoever poisons shows in the aggregate alone")
+	case "bucket_means":
+		say("aggregation.view bucket_means: a bad vector names a bucket and no client: poisoner attribution unavailable in this mode")
+	}
+}

@@ -1,0 +1,139 @@
+package preflight
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/coordinator/plan"
+	"github.com/choir-fl/choir/coordinator/robust"
+	"github.com/choir-fl/choir/secagg/oneshot"
+	"github.com/choir-fl/choir/secagg/plain"
+)
+
+// grouped trims the means of 50 buckets of 9.
+func grouped() plan.Literal {
+	l := divided(oneshot.Name, 450, 0.005, 0, 9, 7, false)
+	l.Cohort.Minimum = 441
+	l.Aggregation.Rule, l.Aggregation.F, l.Aggregation.Byzantine, l.Aggregation.Denominator = "trimmed-mean", 24, 0.05, "fixed"
+	return l
+}
+
+// oneLine is what the report prints, as one line of single spaces.
+func oneLine(t *testing.T, f *Findings) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, f.WriteText(&b))
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func TestReportSaysWhatTheRuleIsUpAgainst(t *testing.T) {
+	l := grouped()
+	f := examine(t, l)
+	text := oneLine(t, f)
+	for _, says := range []string{
+		"rule trimmed-mean with f 24, on view bucket_means",
+		"breakdown f < n/2",
+		"vectors m 50 of a full cohort, of which 1 may be missing, as short or spoiled; 49 at least",
+		"worst case 23 Byzantine of 450 clients can be in 23 of 50 vectors",
+		"more than f bad never while at most 23 clients are Byzantine",
+		"honest h at least 4 in each opened sum",
+		"clipping does not bind a Byzantine client, the range of the encoding does",
+		"the result stays within",
+		"poisoner attribution unavailable in this mode",
+		"a rule that leaves vectors out or trims them loses more than it saves",
+		"Byzantine clients that vanish or upload what is no vector can cost it 23, and so stop it",
+	} {
+		require.Contains(t, text, says)
+	}
+	require.NotContains(t, text, "it resists nobody")
+	var prose bytes.Buffer
+	require.NoError(t, f.WriteProse(&prose, check(t, l)))
+	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "How vectors become one. The rule is trimmed-mean with f 24 (breakdown f < n/2). There are 50 vectors of a full cohort, and never fewer than 49.")
+	require.LessOrEqual(t, strings.Count(prose.String(), "\n"), 75)
+	r := f.Robustness
+	p := check(t, l).Robustness()
+	require.Equal(t, []int{50, 49, 1, 23, 23, 24}, []int{r.MostVectors, r.FewestVectors, r.SpareVectors, r.ByzantineClients, r.WorstBad, r.F})
+	require.Equal(t, p.BadNorm, r.BadNorm)
+	require.Equal(t, p.Influence, *r.Influence)
+	require.Nil(t, r.NoiseNorm)
+	require.Equal(t, f.Oneshot.Honest, *r.Honest)
+
+	b, err := json.Marshal(Report{Findings: f})
+	require.NoError(t, err)
+	for _, key := range []string{`"robustness":{"rule":"trimmed-mean"`, `"pre":[]`, `"parameters":{}`, `"worst_bad":23`, `"exceeded_run":0`, `"noise_norm":null`, `"least_honest":4`} {
+		require.Contains(t, string(b), key)
+	}
+}
+
+func TestChanceOfMoreBadBucketsStandsBesideTheWorstCase(t *testing.T) {
+	l := divided(plain.Name, 4995, 0.05, 0, 9, 7, false)
+	l.Cohort.Minimum = 4995
+	l.Encoding.Bits = 16
+	l.Aggregation.Rule, l.Aggregation.F, l.Aggregation.Denominator = "median", 230, "fixed"
+	f := examine(t, l)
+	r := f.Robustness
+	require.Equal(t, 250, r.WorstBad)
+	require.True(t, r.ExceededExact)
+	require.Positive(t, r.Exceeded)
+	require.Equal(t, 8*r.Exceeded, r.Round)
+	require.Less(t, r.Run, 0.01)
+	require.Contains(t, oneLine(t, f), "more than f bad with probability ")
+	require.Contains(t, oneLine(t, f), "and nobody steers who is in which bucket")
+}
+
+func TestNoiseNormOfAVectorIsPrintedBesideTheRule(t *testing.T) {
+	l := grouped()
+	l.Aggregation.Byzantine, l.Aggregation.F = 0, 5
+	l.Aggregation.Buckets = plan.Buckets{Size: 16, Minimum: 12}
+	l.Cohort.Minimum = 440
+	l.Encoding = plan.Encoding{ClipNorm: 1}
+	l.Evaluation, l.Stop = plan.Evaluation{}, plan.Stop{}
+	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 0.5, Delta: 1e-5, Epsilon: 1e5}
+	f := examine(t, l)
+	require.InEpsilon(t, f.Privacy.Noise.MeanNoise*17/(450./28), *f.Robustness.NoiseNorm, 1e-9, "divided by what the engine divides by")
+	require.Equal(t, f.Privacy.Noise.Shares, *f.Robustness.Honest)
+	require.Contains(t, oneLine(t, f), "noise norm / C")
+}
+
+func TestWhatARuleDoesNotDoIsWarnedOf(t *testing.T) {
+	warned := func(change func(*plan.Literal)) string {
+		l := grouped()
+		change(&l)
+		return strings.Join(examine(t, l).Warnings, "\n")
+	}
+	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Rule, l.Aggregation.F = "mean", 0 }), "aggregation.rule mean: it resists nobody")
+	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Denominator = "weights" }), "chooses what its sum is divided by")
+	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine = 0, 0 }), "nothing was held against aggregation.f 24")
+	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine, l.Aggregation.F = 0, 0, 0 }), "aggregation.f 0: trimmed-mean is set to withstand nobody")
+	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Rule = "centered-clipping" }), "as good as its reference")
+	require.Contains(t, warned(func(l *plan.Literal) {
+		l.Aggregation = plan.Aggregation{Rule: "mean", Denominator: "fixed"}
+	}), "aggregation.view sum: poisoner attribution unavailable in this mode")
+	for _, info := range robust.Rules() {
+		require.Contains(t, []string{"sum", "bucket_means", "vectors"}, info.View, "%s: what a plan compares it with", info.Name)
+	}
+}
+
+func TestReportOfSingleVectorsSpeaksOfClients(t *testing.T) {
+	l := literal(plain.Name, 40, 0.1, 0)
+	l.Aggregation = plan.Aggregation{Rule: "multi-krum", F: 4, View: "vectors", Denominator: "fixed"}
+	f := examine(t, l)
+	text := oneLine(t, f)
+	require.Contains(t, text, "opened each client's own vector")
+	require.Contains(t, text, "rule multi-krum with f 4, on view vectors")
+	require.NotContains(t, text, "buckets of")
+	require.NotContains(t, text, "attribution unavailable")
+	require.Equal(t, 40, f.Robustness.MostVectors)
+	require.Nil(t, f.Robustness.Influence)
+	require.Nil(t, f.Robustness.Honest)
+	s := f.Encoding
+	require.InEpsilon(t, float64(s.Range)*math.Sqrt(float64(f.Parameters))/s.Scale, f.Robustness.BadNorm, 1e-9, "one client alone")
+	var prose bytes.Buffer
+	require.NoError(t, f.WriteProse(&prose, check(t, l)))
+	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "each in a vector of its own")
+}
