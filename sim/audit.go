@@ -69,13 +69,9 @@ func (s *simulation) prepareAudit() error {
 		out.byName[clientName(i)] = i
 	}
 	s.auditor = out
-	others := s.trainer.instead
-	if others == nil {
-		others = s.trainer.local
-	}
-	s.trainer.instead = func(index int, global tensor.Model, task secagg.Task) (client.Update, error) {
+	s.trainer.audited = func(index int, global tensor.Model, task secagg.Task) (client.Update, error) {
 		if index >= a.Canaries {
-			return others(index, global, task)
+			return s.trainer.client(index, global, task)
 		}
 		values := make([]float32, len(global.Values()))
 		if err := out.released.Update(index, values, clipNorm(task)); err != nil {

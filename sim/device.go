@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -273,7 +272,7 @@ func (d *device) train() {
 	var global tensor.Model
 	var update client.Update
 	var err, gone error
-	life := d.life
+	life, train := d.life, s.training(d, task)
 	s.world.compute(cost, func() {
 		var r store.Reader
 		if r, gone = e.Model(task.Model); gone != nil {
@@ -281,7 +280,7 @@ func (d *device) train() {
 		}
 		defer r.Close()
 		if global, err = p.Model(r); err == nil {
-			update, err = s.trainer.train(context.Background(), d.index, global, task)
+			update, err = train(global)
 		}
 	}, func() {
 		if d.life != life {
@@ -301,7 +300,7 @@ func (d *device) train() {
 }
 
 func (d *device) seal() {
-	if d.drop == BeforeUpload {
+	if d.drop == BeforeUpload || d.sim.steersAway(d) {
 		d.vanish()
 		return
 	}

@@ -19,6 +19,19 @@ func (s *simulation) violate(format string, args ...any) {
 	s.violation.CompareAndSwap(nil, ptr(fmt.Sprintf(format, args...)))
 }
 
+// stop ends the run for a reason that is no fault of Choir's. It may be called from a
+// worker.
+func (s *simulation) stop(err error) { s.stopped.CompareAndSwap(nil, &err) }
+
+// indices are the clients of names.
+func (s *simulation) indices(names []string) []int {
+	out := make([]int, len(names))
+	for i, name := range names {
+		out[i] = s.byID[secagg.PartyID(name)].index
+	}
+	return out
+}
+
 // refused records a refusal that no honest party should meet.
 func (s *simulation) refused(id secagg.PartyID, err error) {
 	s.violate("client %s and the coordinator disagree: %v", id, err)
@@ -37,8 +50,13 @@ func (s *simulation) check() {
 	if n := s.completed(); st.Rounds != n {
 		s.violate("head is at round %d after %d were reported", st.Rounds, n)
 	}
-	if i := s.lastRelease(); i >= 0 && s.rounds[i].model != st.Model {
-		s.violate("published model differs from the head")
+	for i := len(s.rounds) - 1; i >= 0; i-- {
+		if r := s.rounds[i]; r.Outcome == Released || r.RolledBack {
+			if r.model != st.Model {
+				s.violate("published model differs from the head")
+			}
+			break
+		}
 	}
 }
 
@@ -82,6 +100,7 @@ func (s *simulation) RoundBegan(id secagg.RoundID, invited []secagg.PartyID) {
 		d := s.byID[invited[order[(drops+restarts+i)%len(order)]]]
 		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), func() { d.cut = s.world.now.Add(s.faults.Outage) })
 	}
+	s.adversaries.began(id, invited)
 	if s.crashes < s.faults.Crashes && int(id.Round)*s.faults.Crashes >= s.crashes*s.plan.Rounds() {
 		s.world.after(time.Duration(rng.Float64()*float64(s.faults.Span)), s.powerCut)
 	}
@@ -142,7 +161,8 @@ func (s *simulation) Audit(secagg.RoundID, string) {}
 
 // evaluation is a model's result on the holdout.
 type evaluation struct {
-	accuracy, loss float64
+	accuracy, loss *float64
+	success        *float64 // of the backdoor
 	err            error
 }
 
@@ -150,9 +170,10 @@ type evaluation struct {
 func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 	a := &s.attempt
 	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
-		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, Dropped: a.dropped, model: r.Model,
+		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, RolledBack: r.RolledBack, Dropped: a.dropped, model: r.Model,
 		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
 		VirtualSeconds: r.Ended.Sub(r.Began).Seconds(), EpsilonReleased: r.Spent.Released, EpsilonCoordinator: r.Spent.Coordinator}
+	out.Attackers, out.Idle = s.adversaries.over(r, m) // before anything of the round is forgotten
 	if r.ClipNorm > 0 {
 		out.ClipNorm = ptr(r.ClipNorm)
 	}
@@ -191,6 +212,7 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 		if m.Digest() != r.Model {
 			s.violate("%s reports another model than it published", r.ID)
 		}
+		s.trainer.momenta.commit(r.ID.Round, s.indices(out.members))
 		if s.cfg.Released != nil {
 			s.cfg.Released(r, m)
 		}
@@ -218,14 +240,16 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 }
 
 func evaluate(net *model.Net, m tensor.Model, s *simulation) evaluation {
-	if s.cfg.Test.Len() == 0 {
-		return evaluation{}
+	var out evaluation
+	if s.cfg.Test.Len() > 0 {
+		e, err := net.Evaluate(m.Values(), s.cfg.Test)
+		out.accuracy, out.loss, out.err = ptr(e.Accuracy()), ptr(e.Loss()), err
 	}
-	e, err := net.Evaluate(m.Values(), s.cfg.Test)
-	if err != nil {
-		return evaluation{err: err}
+	if s.probe != nil && out.err == nil {
+		e, err := net.Evaluate(m.Values(), *s.probe)
+		out.success, out.err = ptr(e.Accuracy()), err
 	}
-	return evaluation{accuracy: e.Accuracy(), loss: e.Loss()}
+	return out
 }
 
 // settleEvaluations waits for all but the latest few evaluations and reports
@@ -244,9 +268,7 @@ func (s *simulation) settleEvaluations(leave int) {
 		if e.err != nil {
 			s.violate("model of round %d cannot be evaluated: %v", r.Round, e.err)
 		}
-		if r.Outcome == Released && s.cfg.Test.Len() > 0 {
-			r.TestAccuracy, r.TestLoss = ptr(e.accuracy), ptr(e.loss)
-		}
+		r.TestAccuracy, r.TestLoss, r.AttackSuccess = e.accuracy, e.loss, e.success
 		r.settle()
 		if s.cfg.Progress != nil {
 			s.cfg.Progress(*r)

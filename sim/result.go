@@ -64,8 +64,12 @@ type Round struct {
 	Culprits           []string `json:"culprits,omitempty"`
 	Outcome            string   `json:"outcome"`
 	Reason             string   `json:"reason,omitempty"`
+	RolledBack         bool     `json:"rolled_back,omitempty"` // to the run's best model
 	TestAccuracy       *float64 `json:"test_accuracy"`
 	TestLoss           *float64 `json:"test_loss"`
+	AttackSuccess      *float64 `json:"attack_success"`           // of a backdoor: share of probes taken for its target
+	Attackers          int      `json:"attackers,omitempty"`      // Byzantine clients that were admitted
+	Idle               int      `json:"attackers_idle,omitempty"` // of these, those that knew too little to attack
 	EpsilonReleased    *float64 `json:"epsilon_released"`
 	EpsilonCoordinator *float64 `json:"epsilon_coordinator"`
 	ClipNorm           *float64 `json:"clip_norm"` // under noise
@@ -122,6 +126,9 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 	out := Result{Schema: Schema, Seed: s.cfg.Seed, Rounds: s.rounds, Config: Settings{Scheme: s.cfg.Plan.Scheme.Name, Rule: lit.Aggregation.Rule,
 		DPMode: lit.Privacy.Mode, Clients: len(s.parties), Cohort: lit.Cohort.Size, Rounds: lit.Rounds.Count, Dropout: s.faults.Dropout,
 		Fidelity: s.cfg.Fidelity, Model: lit.Model.Architecture, Parameters: s.net.Schema().Total()}}
+	if a := s.cfg.Adversary; a.Byzantine > 0 || a.attacks() {
+		out.Config.Attack, out.Config.Byzantine = ptr(a.Attack.String()), a.Byzantine
+	}
 	f := &out.Final
 	f.WallMS = milliseconds(wall)
 	f.Crashes = s.crashes
@@ -132,13 +139,16 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 		f.EpsilonReleased, f.EpsilonCoordinator = r.EpsilonReleased, r.EpsilonCoordinator
 		if r.Outcome == Released {
 			f.RoundsCompleted++
-			f.TestAccuracy, f.TestLoss = r.TestAccuracy, r.TestLoss
+			f.TestAccuracy, f.TestLoss, f.AttackSuccess = r.TestAccuracy, r.TestLoss, r.AttackSuccess
 		} else {
 			f.RoundsFailed++
 		}
 	}
 	if v := s.violation.Load(); v != nil {
 		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, *v)
+	}
+	if err := s.stopped.Load(); err != nil {
+		return out, fmt.Errorf("seed %d: %w", s.cfg.Seed, *err)
 	}
 	st := s.engine.State()
 	f.ModelDigest, f.Status, f.Reason = st.Model.String(), st.Status.String(), st.Reason

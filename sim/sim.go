@@ -33,6 +33,7 @@ import (
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/secagg/plain"
+	"github.com/choir-fl/choir/sim/adversary"
 	"github.com/choir-fl/choir/sim/dataset"
 	"github.com/choir-fl/choir/sim/model"
 	"github.com/choir-fl/choir/tensor"
@@ -81,48 +82,55 @@ type Config struct {
 	// Progress is called after each attempt, in order. May be nil.
 	Progress func(Round)
 	// Trainer replaces the training of a client, by its index: it may be called
-	// concurrently. Nil trains the plan's architecture on the client's data.
+	// concurrently. Nil trains the plan's architecture on the client's data. Worker
+	// momentum, if the plan asks for it, is taken of what it returns.
 	Trainer func(index int, global tensor.Model, task secagg.Task) (client.Update, error)
 	// Released is given each released model, in order, to look at. May be nil.
 	Released func(coordinator.Report, tensor.Model)
 	// Audit replaces clients by canaries; zero for none.
 	Audit Audit
+	// Adversary makes some of the clients Byzantine; zero for none.
+	Adversary Adversary
 }
 
 // simulation is a run under way.
 type simulation struct {
-	cfg       Config
-	world     *world
-	network   Network
-	devices   Devices
-	faults    Faults
-	root      [32]byte // of all coins
-	plan      plan.Plan
-	net       *model.Net
-	trainer   *trainer
-	clients   []dataset.Dataset
-	parties   []*device
-	byID      map[secagg.PartyID]*device
-	members   []*member // of the committee
-	byAddress map[secagg.PartyID]*member
-	rosters   sync.Map // read and verified, by digest
-	auditor   *auditor // nil if nobody audits
-	disk      *mem.Disk
-	budgets   *mem.Disk     // of the privacy ledger
-	ledger    ledger.Reader // of the coordinator's latest boot
-	store     *store.Store
-	engine    *coordinator.Engine // nil while it is down
-	boot      int                 // counts the coordinator's starts
-	initial   tensor.Model
-	witness   *witness
-	exposed   []secagg.RoundID // attempts that ended after sums of them were opened
-	authority ed25519.PrivateKey
+	cfg         Config
+	world       *world
+	network     Network
+	devices     Devices
+	faults      Faults
+	root        [32]byte // of all coins
+	plan        plan.Plan
+	net         *model.Net
+	trainer     *trainer
+	clients     []dataset.Dataset
+	parties     []*device
+	byID        map[secagg.PartyID]*device
+	members     []*member // of the committee
+	byAddress   map[secagg.PartyID]*member
+	rosters     sync.Map              // read and verified, by digest
+	auditor     *auditor              // nil if nobody audits
+	adversaries *adversaries          // nil without Byzantine clients
+	probe       *dataset.Dataset      // what a backdoor is measured by; nil without one
+	seen        func(adversary.Known) // by attackers, for tests; nil
+	disk        *mem.Disk
+	budgets     *mem.Disk     // of the privacy ledger
+	ledger      ledger.Reader // of the coordinator's latest boot
+	store       *store.Store
+	engine      *coordinator.Engine // nil while it is down
+	boot        int                 // counts the coordinator's starts
+	initial     tensor.Model
+	witness     *witness
+	exposed     []secagg.RoundID // attempts that ended after sums of them were opened
+	authority   ed25519.PrivateKey
 
 	attempt   attempt // under way
 	rounds    []Round
 	evals     []chan evaluation
 	crashes   int                    // coordinator crashes that have happened
 	violation atomic.Pointer[string] // the first broken invariant
+	stopped   atomic.Pointer[error]  // why the run cannot go on
 	wake      int
 }
 
@@ -161,7 +169,7 @@ func (s *simulation) run(began time.Duration) (Result, error) {
 	if err := s.start(); err != nil {
 		return Result{}, err
 	}
-	for s.running() && s.violation.Load() == nil {
+	for s.running() && s.violation.Load() == nil && s.stopped.Load() == nil {
 		if !s.world.next() {
 			return Result{}, errors.New("simulation stalled: no event is left and the run is not over")
 		}
@@ -175,7 +183,7 @@ func (s *simulation) run(began time.Duration) (Result, error) {
 // drain lets the clients hear that the last round is over.
 func (s *simulation) drain() {
 	end := s.world.now.Add(10 * s.network.Retry)
-	for s.violation.Load() == nil && len(s.world.events) > 0 && s.world.events[0].at.Before(end) &&
+	for s.violation.Load() == nil && s.stopped.Load() == nil && len(s.world.events) > 0 && s.world.events[0].at.Before(end) &&
 		slices.ContainsFunc(s.parties, func(d *device) bool { return d.p != nil }) {
 		s.world.next()
 	}
@@ -219,7 +227,7 @@ func (s *simulation) prepare() error {
 		s.clients = append(s.clients, cfg.Train.Subset(indices))
 	}
 	s.trainer = &trainer{net: s.net, clients: s.clients, seed: cfg.Seed, instead: cfg.Trainer}
-	if err := s.prepareAudit(); err != nil {
+	if err := errors.Join(s.prepareAudit(), s.prepareAdversary()); err != nil {
 		return err
 	}
 	return s.prepareParties()
@@ -313,6 +321,7 @@ func (s *simulation) prepareParties() error {
 		d.slow = float64(stretch(d.rng, time.Second, s.devices.Spread)) / float64(time.Second)
 		d.policy = client.Policy{Identity: secagg.Enrol(authority, id, key.Public().(ed25519.PublicKey)), Key: key,
 			Authority: authority.Public().(ed25519.PublicKey), Roster: s.readRoster, Consent: agree{}, Schemes: accepted, Mechanism: s.mechanism}
+		s.adversaries.arm(d)
 		s.parties = append(s.parties, d)
 		s.byID[id] = d
 	}
@@ -372,7 +381,7 @@ func (s *simulation) start() error {
 		return err
 	}
 	e, err := coordinator.Open(coordinator.Config{Plan: s.plan, Initial: s.initial, Store: st, Host: &host{s, s.boot}, Registry: s,
-		Authority: s.authority.Public().(ed25519.PublicKey), Ledger: charges, Observer: s, Coins: s.coins("coordinator"), Workers: cap(s.world.slots), CheckpointBytes: s.cfg.CheckpointBytes})
+		Authority: s.authority.Public().(ed25519.PublicKey), Ledger: charges, Observer: s, Holdout: s.holdout(), Coins: s.coins("coordinator"), Workers: cap(s.world.slots), CheckpointBytes: s.cfg.CheckpointBytes})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"hash/fnv"
 	"sync"
 
@@ -18,15 +17,33 @@ type trainer struct {
 	net     *model.Net
 	clients []dataset.Dataset
 	seed    uint64
-	instead func(index int, global tensor.Model, task secagg.Task) (client.Update, error)
+	instead training // of local
+	audited training // of all that follows
+	momenta momenta
 	nets    sync.Pool // of *model.Net: one per worker at work
 }
 
-func (t *trainer) train(_ context.Context, index int, global tensor.Model, task secagg.Task) (client.Update, error) {
-	if t.instead != nil {
-		return t.instead(index, global, task)
+// training makes an update of a client. It may be called concurrently.
+type training func(index int, global tensor.Model, task secagg.Task) (client.Update, error)
+
+func (t *trainer) train(index int, global tensor.Model, task secagg.Task) (client.Update, error) {
+	if t.audited != nil {
+		return t.audited(index, global, task)
 	}
-	return t.local(index, global, task)
+	return t.client(index, global, task)
+}
+
+// client is what a client that is no canary sends.
+func (t *trainer) client(index int, global tensor.Model, task secagg.Task) (client.Update, error) {
+	local := t.local
+	if t.instead != nil {
+		local = t.instead
+	}
+	update, err := local(index, global, task)
+	if err != nil {
+		return update, err
+	}
+	return t.momenta.apply(index, global, task, update)
 }
 
 // local trains on the client's own data.

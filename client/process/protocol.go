@@ -22,6 +22,7 @@ var (
 	ErrEnded    = fault.New(fault.Unavailable, "process/ended", "the trainer program ended", "look at what it wrote to standard error")
 	ErrProgram  = fault.New(fault.Internal, "process/program", "the trainer program reports a failure", "look at what it wrote to standard error")
 	ErrModel    = fault.New(fault.Invalid, "process/model", "the trainer program's model cannot be used", "write every tensor of the model that was given, with its name and shape, as float32")
+	ErrMomentum = fault.New(fault.Refused, "process/worker-momentum", "trainer programs do not know worker_momentum", "train with the built-in trainer, or ask for a plan without training.worker_momentum")
 	ErrClosed   = fault.New(fault.Aborted, "process/closed", "the trainer was closed", "")
 )
 

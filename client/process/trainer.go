@@ -53,6 +53,10 @@ func New(c Config) (*Trainer, error) {
 
 // Train implements client.Trainer.
 func (t *Trainer) Train(ctx context.Context, model tensor.Model, job secagg.Task) (client.Update, error) {
+	if b := job.Terms.Training.WorkerMomentum; b != 0 {
+		// A program that had not heard of it would send what the plan does not ask for.
+		return client.Update{}, ErrMomentum.At("job %s: worker_momentum %v", job.Round.Job, b)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, err := t.program(ctx)

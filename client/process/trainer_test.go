@@ -237,6 +237,15 @@ func TestAProgramThatDoesNotEvaluateIsNotAsked(t *testing.T) {
 	require.NotContains(t, stderr.String(), "evaluate")
 }
 
+func TestWorkerMomentumIsRefusedBeforeAProgramIsAsked(t *testing.T) {
+	tr, stderr := newTrainer(t, "plain")
+	asked := job()
+	asked.Terms.Training.WorkerMomentum = 0.9
+	_, err := tr.Train(t.Context(), model(t), asked)
+	require.ErrorIs(t, err, ErrMomentum)
+	require.Empty(t, stderr.String())
+}
+
 func TestWhatAProgramDoesWrongIsSaid(t *testing.T) {
 	for behaviour, row := range map[string]struct {
 		want error

@@ -25,6 +25,10 @@ thread, beside its limits: the cipher, an addition in memory, a digest. A time i
 processor time, the least of several repetitions. Takes about a minute. Whole
 attempts of scheme pairwise are computed from what single operations take.
 
+Robust rules are measured on two threads by the time that passes, on 100 vectors of
+100,000 values. Those that --filter selects are measured on 100 of 1,000,000 too, and
+krum on 1000 of 100,000; no vector is longer than --d.
+
 Measurements:
   ` + strings.Join(bench.Names(), "\n  "),
 		Args: noArgs,

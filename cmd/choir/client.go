@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/choir-fl/choir/client"
+	"github.com/choir-fl/choir/client/datacheck"
 	"github.com/choir-fl/choir/client/filestate"
 	"github.com/choir-fl/choir/client/grpctransport"
 	"github.com/choir-fl/choir/client/process"
@@ -40,7 +42,10 @@ type clientConfig struct {
 	// TempDir is where models pass to and from that program. Default: the system's.
 	TempDir string `yaml:"temp_dir"`
 	// Data are what a built-in model is trained on, where there is no Trainer.
-	Data       *dataConfig      `yaml:"data"`
+	Data *dataConfig `yaml:"data"`
+	// DataChecks look at Data before they are used. Default: none are made. Features and
+	// classes that it leaves out are those of the data set.
+	DataChecks datacheck.Rules  `yaml:"data_checks"`
 	Consent    consentConfig    `yaml:"consent"`
 	Conditions conditionsConfig `yaml:"conditions"`
 	Log        logConfig        `yaml:"log"`
@@ -95,7 +100,7 @@ started again with the same state directory. The log is on standard error.`,
 				return err
 			}
 			if trainer != "" {
-				cfg.Trainer, cfg.Data = trainer, nil
+				cfg.Trainer, cfg.Data = trainer, nil // checks of data are refused with a program
 			}
 			return takePart(cmd.Context(), cfg, path, cmd.ErrOrStderr())
 		},
@@ -119,6 +124,8 @@ func (c *clientConfig) check(path string) error {
 		return refuse("trainer", "it is missing, and so is data; give one of them")
 	case c.Trainer != "" && c.Data != nil:
 		return refuse("trainer", "data are for a built-in model; give one of them")
+	case c.Trainer != "" && !reflect.DeepEqual(c.DataChecks, datacheck.Rules{}):
+		return refuse("data_checks", "they are for the data of a built-in model; a trainer program checks its own")
 	case c.Job != "" && !secagg.PartyID(c.Job).Valid():
 		return refuse("job", fmt.Sprintf("%q is not 1 to 64 characters a-z, 0-9, '.', '_', '-'", c.Job))
 	case c.Consent.Minimum < 0:
@@ -200,7 +207,7 @@ func takePart(ctx context.Context, cfg clientConfig, path string, logs io.Writer
 	if creds.Identity == (secagg.Identity{}) {
 		return errConfig.At("%s", cfg.Credentials).Because(errors.New("these are an operator's credentials; enrol this client (choir enroll)"))
 	}
-	trainer, done, err := openTrainer(cfg, path, logs)
+	trainer, done, err := openTrainer(cfg, path, logs, log)
 	if err != nil {
 		return err
 	}
@@ -257,9 +264,9 @@ func runClient(ctx context.Context, c *client.Client, t *grpctransport.Transport
 const trainerGrace = 10 * time.Second
 
 // openTrainer makes the configured trainer and what ends it.
-func openTrainer(cfg clientConfig, path string, messages io.Writer) (client.Trainer, func() error, error) {
+func openTrainer(cfg clientConfig, path string, messages io.Writer, log *slog.Logger) (client.Trainer, func() error, error) {
 	if cfg.Trainer == "" {
-		t, err := newLocalTrainer(*cfg.Data, path)
+		t, err := newLocalTrainer(*cfg.Data, cfg.DataChecks, cfg.State, path, log)
 		return t, func() error { return nil }, err
 	}
 	command, err := process.Words(cfg.Trainer)

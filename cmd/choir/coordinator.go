@@ -62,9 +62,13 @@ type coordinatorConfig struct {
 	// Checkpoint is how many bytes of uploads are added before the sum so far is
 	// stored, which frees their place in the spool; at most half of it. Default:
 	// uploads stay spooled until their attempt ends.
-	Checkpoint byteSize     `yaml:"checkpoint"`
-	Limits     limitsConfig `yaml:"limits"`
-	Log        logConfig    `yaml:"log"`
+	Checkpoint byteSize `yaml:"checkpoint"`
+	// Holdout is a directory with the four IDX files of a data set, or embedded. Its test
+	// set measures the models of built-in architectures where a plan has screening.
+	// Default: none, and plans with a gate are refused.
+	Holdout string       `yaml:"holdout"`
+	Limits  limitsConfig `yaml:"limits"`
+	Log     logConfig    `yaml:"log"`
 }
 
 // limitsConfig bounds what peers can use; see rpc.Limits for the defaults.
@@ -104,6 +108,9 @@ standard error, names parties, sizes and times, never payloads or secrets.`,
 			}
 			if cfg.DataDir = beside(path, cfg.DataDir); dataDir != "" {
 				cfg.DataDir = dataDir
+			}
+			if cfg.Holdout != "embedded" {
+				cfg.Holdout = beside(path, cfg.Holdout)
 			}
 			if a := cfg.Authority; a != nil {
 				a.Certificate, a.Key = beside(path, a.Certificate), beside(path, a.Key)
@@ -206,10 +213,14 @@ func serve(ctx context.Context, cfg coordinatorConfig, where string, logs io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, budgets.Close()) }()
+	holdout, err := holdouts(cfg.Holdout)
+	if err != nil {
+		return err
+	}
 	l := cfg.Limits
 	server, err := rpc.New(rpc.Config{
 		Dir: filepath.Join(cfg.DataDir, "runs"), Registry: registry, Hosts: cfg.Hosts, Schemes: serverSchemes(), Workers: cfg.Workers, Log: log,
-		CheckpointBytes: int64(cfg.Checkpoint), Ledgers: coordinator.NewLedgers(budgets.Journal),
+		CheckpointBytes: int64(cfg.Checkpoint), Ledgers: coordinator.NewLedgers(budgets.Journal), Holdout: holdout,
 		Limits: rpc.Limits{Spool: int64(cfg.Spool), Connections: l.Connections, Streams: l.Streams, StreamsPerParty: l.StreamsPerParty,
 			Uploads: l.Uploads, UploadRate: int64(l.UploadRate), CallsPerSecond: l.CallsPerSecond, CallBurst: l.CallBurst,
 			Buffered: int64(l.Buffered), Model: int64(l.Model), Idle: time.Duration(l.Idle), Grace: time.Duration(l.Grace)},

@@ -14,7 +14,7 @@ import (
 )
 
 // manuals are the documents that these tests hold against the product.
-var manuals = []string{"README.md", "ARCHITECTURE.md", "docs/THREATMODEL.md", "docs/PRIVACY.md", "docs/FIGURES.md", "docs/SDK.md", "docs/TRAINER.md", "SECURITY.md", "CONTRIBUTING.md"}
+var manuals = []string{"README.md", "ARCHITECTURE.md", "docs/THREATMODEL.md", "docs/PRIVACY.md", "docs/ROBUSTNESS.md", "docs/FIGURES.md", "docs/SDK.md", "docs/TRAINER.md", "SECURITY.md", "CONTRIBUTING.md"}
 
 func manual(t *testing.T, name string) string {
 	t.Helper()

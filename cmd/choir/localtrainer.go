@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"sync"
 
 	"github.com/choir-fl/choir/client"
+	"github.com/choir-fl/choir/client/datacheck"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/sim/dataset"
 	"github.com/choir-fl/choir/sim/model"
@@ -33,13 +35,19 @@ type dataConfig struct {
 // client.Trainer and client.Evaluator. Its work cannot be interrupted: a client that
 // is told to stop waits for the end of the training under way.
 type localTrainer struct {
-	data dataset.Dataset
+	data   dataset.Dataset // what the checks at the start left
+	checks datacheck.Checks
+	log    *slog.Logger
+	// momentum is that of the client's own updates, for plans that ask for it.
+	momentum workerMomentum
 
 	mu  sync.Mutex // owns the field below
 	net *model.Net // of the latest task; nil before the first
 }
 
-func newLocalTrainer(c dataConfig, path string) (*localTrainer, error) {
+// newLocalTrainer loads this client's part of the data and makes the checks that rules
+// ask for. state is the client's state directory, path names the configuration.
+func newLocalTrainer(c dataConfig, rules datacheck.Rules, state, path string, log *slog.Logger) (*localTrainer, error) {
 	if c.Of < 1 || c.Index < 0 || c.Index >= c.Of {
 		return nil, errConfig.At("%s: data", path).Because(errors.New("index is not one of the parts 0 to of-1"))
 	}
@@ -63,7 +71,11 @@ func newLocalTrainer(c dataConfig, path string) (*localTrainer, error) {
 	if len(parts[c.Index]) == 0 {
 		return nil, errConfig.At("%s: data.index", path).Because(errors.New("that part has no examples"))
 	}
-	return &localTrainer{data: set.Subset(parts[c.Index])}, nil
+	data, checks, err := checkedData(set.Subset(parts[c.Index]), rules, path, log)
+	if err != nil {
+		return nil, err
+	}
+	return &localTrainer{data: data, checks: checks, log: log, momentum: workerMomentum{state}}, nil
 }
 
 // cause is what lies below an error that speaks of a command line.
@@ -99,14 +111,40 @@ func (t *localTrainer) Train(_ context.Context, m tensor.Model, task secagg.Task
 	if err != nil {
 		return client.Update{}, err
 	}
+	data, err := t.believable(net, m, task.Round)
+	if err != nil {
+		return client.Update{}, err
+	}
 	tr := task.Terms.Training
-	local, stats, err := model.Train(net, m, t.data, model.Training{Epochs: tr.Epochs, Batch: tr.BatchSize, LearningRate: tr.LearningRate,
+	local, stats, err := model.Train(net, m, data, model.Training{Epochs: tr.Epochs, Batch: tr.BatchSize, LearningRate: tr.LearningRate,
 		Momentum: tr.Momentum, Prox: tr.Prox}, shuffleSeed(task.Round))
 	if err != nil {
 		return client.Update{}, err
 	}
+	if tr.WorkerMomentum > 0 {
+		if err := t.average(task, m.Values(), local); err != nil {
+			return client.Update{}, err
+		}
+	}
 	trained, err := tensor.NewModel(m.Schema(), local)
 	return client.Update{Model: trained, Examples: stats.Examples}, err
+}
+
+// average puts the mean of the client's updates so far in place of its update from the
+// global weights to the local ones.
+func (t *localTrainer) average(task secagg.Task, global, local []float32) error {
+	update := make([]float32, len(local))
+	for i := range local {
+		update[i] = local[i] - global[i]
+	}
+	mean, err := t.momentum.step(task, update)
+	if err != nil {
+		return err
+	}
+	for i, v := range mean {
+		local[i] = global[i] + v
+	}
+	return nil
 }
 
 // Evaluate implements client.Evaluator.

@@ -146,7 +146,7 @@ func newRootCommand() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return errUsage.At("%s", called(cmd)).Because(err) })
 	root.AddCommand(newSimCommand(), newPlanCommand(), newBenchCommand(), newCoordinatorCommand(), newClientCommand(), newDecryptorCommand(), newEnrollCommand(),
-		newTokenCommand(), newRevokeCommand(), newRunCommand(), newPrivacyCommand(), newLedgerCommand(), newCompletionCommand(), newVersionCommand())
+		newTokenCommand(), newRevokeCommand(), newRunCommand(), newPrivacyCommand(), newLedgerCommand(), newRobustCommand(), newCompletionCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	return root
 }

@@ -258,9 +258,21 @@ training:
   # Number of examples that counts as weight 1; more count as 1 too. 0: every
   # client weighs 1.
   weight_cap: {{if .Private}}0{{else}}600{{end}}
+  # beta in [0,1): clients send the running mean of their updates, so that attackers find
+  # less chance to hide in. 0: the update itself.
+  worker_momentum: 0
 
 aggregation:
+  # mean resists nobody. Rules that do, trimmed-mean first among them, combine the means of
+  # buckets: docs/ROBUSTNESS.md says which, and choir plan check what each is up against.
   rule: mean
+{{- if not .Coins}}
+  # f: 0 # Byzantine bucket means that the rule withstands
+  # byzantine: 0 # share of clients that may poison, if that is more than scheme.corrupt
+  # pre: [nnm] # before the rule: "clip:NORM", arc, nnm, "bucketing:SIZE"
+  # parameters: {} # the rule's own
+  # compat: byzfl # or flower: their conventions, to compare results
+{{- end}}
   # weights: divide by the sum of weights, which is summed as securely as the
   # updates; fixed: divide by cohort.size.
 {{- if .Private}} Under noise: fixed.
@@ -338,6 +350,13 @@ evaluation:
   # Clients evaluate the model that they receive; the results are summed with the updates.
   clients: true
 {{- end}}
+
+# Of a coordinator that holds clean data of its own. 0: no such gate.
+# screening:
+#   recall_drop: 0.1 # refuse an aggregate that costs any class so much recall
+#   backdoor_rate: 0.05 # or that takes more of the stamped probes for the target
+#   rollback: 3 # refused attempts in a row until the best model is taken up again
+#   alerts: {cosine: 0, excluded: 0.2, recall_drop: 0.1, norm_ratio: 3, duplicates: 2}
 
 # End before the last round. 0: never.
 stop:

@@ -71,6 +71,8 @@ func newRunCommand() *cobra.Command {
 		newRunChangeCommand("pause", "End the attempt under way and begin no other until resume", (*grpctransport.Operator).Pause),
 		newRunChangeCommand("resume", "Continue a paused run", (*grpctransport.Operator).Resume),
 		newRunChangeCommand("abort", "End a run for good; choir run start --resume goes on from its last model", (*grpctransport.Operator).Abort),
+		newRunQuarantineCommand("quarantine", "Leave a client out of a run from its next attempt on", (*grpctransport.Operator).Quarantine),
+		newRunQuarantineCommand("release", "End a client's quarantine from the run's next attempt on", (*grpctransport.Operator).Release),
 		newRunExportCommand())
 }
 
@@ -91,6 +93,7 @@ type runState struct {
 	ModelBytes    uint64  `json:"model_bytes"`
 	Plan          string  `json:"plan"` // digest
 	runPrivacy
+	runScreening
 }
 
 // runPrivacy is what has been learned of a client since the run began, and what updates
@@ -128,7 +131,7 @@ func (p runPrivacy) line() string {
 func newRunState(s *choirv1.RunState) runState {
 	out := runState{Job: s.GetJob(), Status: s.GetStatus(), Reason: s.GetReason(), Rounds: s.GetRounds(), RoundsPlanned: s.GetRoundsPlanned(),
 		Admitted: s.GetAdmitted(), Uploads: s.GetUploads(), Model: hex.EncodeToString(s.GetModel()), ModelBytes: s.GetModelSize(),
-		Plan: hex.EncodeToString(s.GetPlan()), runPrivacy: newRunPrivacy(s.GetPrivacy())}
+		Plan: hex.EncodeToString(s.GetPlan()), runPrivacy: newRunPrivacy(s.GetPrivacy()), runScreening: newRunScreening(s)}
 	if id := s.GetId(); id != nil {
 		round, attempt, phase := id.GetRound(), id.GetAttempt(), s.GetPhase()
 		out.Round, out.Attempt, out.Phase = &round, &attempt, &phase
@@ -143,6 +146,9 @@ func (s runState) line() string {
 		text += fmt.Sprintf("; round %d attempt %d: %s, %d admitted, %d uploads", *s.Round, *s.Attempt, *s.Phase, s.Admitted, s.Uploads)
 	}
 	if p := s.runPrivacy.line(); p != "" {
+		text += "; " + p
+	}
+	if p := s.runScreening.line(); p != "" {
 		text += "; " + p
 	}
 	if s.Reason != "" {
@@ -175,11 +181,11 @@ func newRunListCommand() *cobra.Command {
 					}{"choir.runs/1", states})
 				}
 				t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "job\tstatus\trounds\tround\tattempt\tphase\tadmitted\tuploads\tepsilon released\tepsilon rosters\tdelta\tclip norm\treason")
+				fmt.Fprintln(t, "job\tstatus\trounds\tround\tattempt\tphase\tadmitted\tuploads\tepsilon released\tepsilon rosters\tdelta\tclip norm\talerts\treason")
 				for _, s := range states {
-					fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Job, s.Status, s.Rounds, s.RoundsPlanned,
+					fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Job, s.Status, s.Rounds, s.RoundsPlanned,
 						text(s.Round), text(s.Attempt), text(s.Phase), s.Admitted, s.Uploads,
-						bound(s.EpsilonReleased), bound(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), s.Reason)
+						bound(s.EpsilonReleased), bound(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), cmp.Or(alertNames(s.Alerts), "-"), s.Reason)
 				}
 				return t.Flush()
 			})

@@ -62,6 +62,11 @@ type runAttempt struct {
 	UpdateNorm  float64        `json:"update_norm"`
 	Evaluation  *runEvaluation `json:"evaluation"` // null if nobody evaluated
 	runPrivacy
+	Figures     *runFigures     `json:"figures"` // null if nothing was opened
+	Holdout     *runMeasurement `json:"holdout"` // null without a holdout
+	RolledBack  bool            `json:"rolled_back,omitempty"`
+	Alerts      []runAlert      `json:"alerts"`
+	Quarantined uint32          `json:"quarantined"` // clients left out
 }
 
 // runEvaluation is the clients' own measurement of the model they received.
@@ -75,7 +80,8 @@ func newRunAttempt(r *choirv1.RoundReport) runAttempt {
 	out := runAttempt{Round: r.GetId().GetRound(), Attempt: r.GetId().GetAttempt(), Began: r.GetBegan().AsTime(), Ended: r.GetEnded().AsTime(),
 		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Released: r.GetReleased(),
 		Reason: r.GetReason(), Culprits: r.GetCulprits(), Model: hex.EncodeToString(r.GetModel()), UploadBytes: r.GetUploadBytes(),
-		UpdateNorm: r.GetUpdateNorm(), runPrivacy: newRunPrivacy(r.GetPrivacy())}
+		UpdateNorm: r.GetUpdateNorm(), runPrivacy: newRunPrivacy(r.GetPrivacy()), Figures: newRunFigures(r.GetFigures()),
+		Holdout: newRunMeasurement(r.GetHoldout()), RolledBack: r.GetRolledBack(), Alerts: newRunAlerts(r.GetAlerts()), Quarantined: r.GetQuarantined()}
 	if e := r.GetEvaluation(); e != nil {
 		out.Evaluation = &runEvaluation{e.GetWeight(), e.GetAccuracy(), e.GetLoss()}
 	}
@@ -85,7 +91,7 @@ func newRunAttempt(r *choirv1.RoundReport) runAttempt {
 func (a runAttempt) line() string {
 	text := fmt.Sprintf("round %d attempt %d: ", a.Round, a.Attempt)
 	if !a.Released {
-		return text + fmt.Sprintf("failed after %s with %d admitted: %s", a.Ended.Sub(a.Began).Round(time.Millisecond), a.Admitted, a.Reason)
+		return text + fmt.Sprintf("failed after %s with %d admitted: %s", a.Ended.Sub(a.Began).Round(time.Millisecond), a.Admitted, a.Reason) + a.screening()
 	}
 	text += fmt.Sprintf("released in %s, %d survivors of %d admitted, update norm %.4g", a.Ended.Sub(a.Began).Round(time.Millisecond),
 		a.Survivors, a.Admitted, a.UpdateNorm)
@@ -94,6 +100,17 @@ func (a runAttempt) line() string {
 	}
 	if p := a.runPrivacy.line(); p != "" {
 		text += fmt.Sprintf("; clip norm %.4g; %s", *a.ClipNorm, p)
+	}
+	return text + a.screening()
+}
+
+// screening says what the coordinator's holdout measured, and what to look at.
+func (a runAttempt) screening() (text string) {
+	if h := a.Holdout; h != nil {
+		text += fmt.Sprintf("; holdout accuracy %.4f", h.Accuracy)
+	}
+	for _, x := range a.Alerts {
+		text += "; alert " + x.Name + ": " + x.What
 	}
 	return text
 }

@@ -32,7 +32,7 @@ var errData = fault.New(fault.Usage, "choir/data", "data cannot be used", "see c
 // simFlags are the flags of choir sim. A flag that was given overrides the plan.
 type simFlags struct {
 	clients, cohort, rounds int
-	scheme, rule, model     string
+	scheme, model           string
 	partition, data         string
 	fidelity, report        string
 	view, bucket, scratch   string
@@ -43,6 +43,7 @@ type simFlags struct {
 	asJSON                  bool
 	audit                   int
 	privacy                 privacyFlags
+	attack                  attackFlags
 
 	dataset string // name of what was loaded
 }
@@ -62,6 +63,10 @@ With --audit some of the clients are canaries, each in or out by a fair coin: ho
 the released models tell which is a lower bound on epsilon, printed beside what is
 claimed. A claim that is refuted exits with 3, after the result.
 
+With --attack and --byzantine some of the clients collude and attack. With a backdoor,
+attack success is the share of stamped test images of other classes that the model takes
+for the trigger's target.
+
 A seed repeats a run exactly, measured times aside.`,
 		Args: countArgs(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSim(cmd, args, f) },
@@ -72,9 +77,9 @@ A seed repeats a run exactly, measured times aside.`,
 	fl.IntVar(&f.rounds, "rounds", 0, "number of rounds (overrides the plan)")
 	fl.StringVar(&f.scheme, "scheme", "", "secure-aggregation scheme: "+strings.Join(schemeNames(), " or ")+" (overrides the plan; what only its scheme has goes)")
 	fl.IntVar(&f.committee, "committee", 0, fmt.Sprintf("number of virtual decryptors, %d to %d (default: as many as the plan names, or %d)", secagg.MinCommittee, secagg.MaxCommittee, sim.DefaultCommittee))
-	fl.StringVar(&f.view, "view", "", "what is opened: sum or bucket_means (overrides the plan)")
+	fl.StringVar(&f.view, "view", "", "what is opened: sum, bucket_means or vectors (overrides the plan)")
 	fl.StringVar(&f.bucket, "bucket", "", "SIZE:MINIMUM: clients in a bucket, and the fewest in one that is opened (overrides the plan)")
-	fl.StringVar(&f.rule, "rule", "", "aggregation rule: mean (overrides the plan)")
+	f.attack.register(cmd)
 	fl.StringVar(&f.privacy.mode, "dp", "", "privacy mode: "+strings.Join(privacyModes, ", ")+" (overrides the plan; none takes out what noise asks for, too)")
 	fl.Float64Var(&f.privacy.multiplier, "noise-multiplier", 0, "noise in each sum, as a share or multiple of the clip norm (overrides the plan)")
 	fl.Float64Var(&f.privacy.epsilon, "epsilon", 0, "budget of who sees released models, as a number of nats; the noise is calibrated for it unless --noise-multiplier is given (overrides the plan)")
@@ -94,9 +99,9 @@ A seed repeats a run exactly, measured times aside.`,
 	completeWith(cmd, "model", model.Softmax, model.MLP, model.CNN)
 	completeWith(cmd, "partition", "iid", "dirichlet:", "shards:", "gamma:")
 	completeWith(cmd, "fidelity", string(sim.Full), string(sim.Fast))
-	completeWith(cmd, "rule", "mean")
-	completeWith(cmd, "view", secagg.ViewSum.String(), secagg.ViewBucketMeans.String())
+	completeWith(cmd, "view", secagg.ViewSum.String(), secagg.ViewBucketMeans.String(), secagg.ViewVectors.String())
 	completeWith(cmd, "dp", privacyModes...)
+	cmd.AddCommand(newMatrixCommand())
 	return cmd
 }
 
@@ -173,6 +178,7 @@ func (f *simFlags) config(lit plan.Literal, path string) (sim.Config, error) {
 	begin := time.Now()
 	cfg := sim.Config{Plan: lit, Schemes: schemes, Train: train, Test: test, Partition: parts, Seed: f.seed,
 		Fidelity: sim.Fidelity(f.fidelity), Faults: sim.Faults{Dropout: f.dropout}, Workers: f.workers, Scratch: f.scratch, Audit: sim.Audit{Canaries: f.audit},
+		Adversary: sim.Adversary{Attack: f.attack.attack, Byzantine: f.attack.byzantine},
 		Stopwatch: func() time.Duration { return time.Since(begin) }}
 	if lit.Model.Initial != "" {
 		m, err := readInitial(lit, path)
@@ -245,8 +251,7 @@ func (f *simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 	for flag, v := range map[string]struct {
 		from string
 		to   *string
-	}{"scheme": {f.scheme, &lit.Scheme.Name}, "rule": {f.rule, &lit.Aggregation.Rule},
-		"model": {f.model, &lit.Model.Architecture}, "view": {f.view, &lit.Aggregation.View}} {
+	}{"scheme": {f.scheme, &lit.Scheme.Name}, "model": {f.model, &lit.Model.Architecture}, "view": {f.view, &lit.Aggregation.View}} {
 		if given(flag) {
 			*v.to = v.from
 		}
@@ -274,7 +279,7 @@ func (f *simFlags) override(cmd *cobra.Command, lit *plan.Literal) error {
 		return err
 	}
 	f.clients = f.overridePopulation(given, lit)
-	return errors.Join(f.checkAudit(given), f.overrideBuckets(given, lit))
+	return errors.Join(f.checkAudit(given), f.overrideBuckets(given, lit), f.attack.override(given, lit))
 }
 
 // overrideBuckets applies the flags about what is opened. Buckets that nothing opens
@@ -463,6 +468,7 @@ func closingTable(w io.Writer, res sim.Result) error {
 	fmt.Fprintf(t, "test accuracy\t%s\n", number(f.TestAccuracy))
 	fmt.Fprintf(t, "rounds\t%d completed, %d failed\n", f.RoundsCompleted, f.RoundsFailed)
 	fmt.Fprintf(t, "scheme\t%s (%s)\n", res.Config.Scheme, res.Config.Fidelity)
+	writeAttack(t, res)
 	fmt.Fprintf(t, "privacy\t%s\n", res.Config.DPMode)
 	writeEpsilons(t, res)
 	fmt.Fprintf(t, "model\t%s, %d parameters, %s\n", res.Config.Model, res.Config.Parameters, cmp.Or(f.ModelDigest, "-"))

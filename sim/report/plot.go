@@ -76,6 +76,7 @@ func plots(rounds []sim.Round) []plot {
 		draw("Time per round, measured", "of simulating the round on this machine; differs from run to run", rounds, true, timeUnits,
 			column("time", "b", func(r sim.Round) float64 { return r.WallMS / 1000 })),
 	}
+	out = append(out, attackPlots(rounds, column)...)
 	if spends(rounds) {
 		out = append(out, draw("Epsilon", "of all attempts charged so far, for who sees released models and for who sees rosters", rounds, true, plainUnits,
 			column("released models", "a", func(r sim.Round) float64 { return optional(r.EpsilonReleased) }),

@@ -67,6 +67,7 @@ func (p Page) facts() []fact {
 	c, f := p.Result.Config, p.Result.Final
 	out := []fact{{number(f.TestAccuracy, "%.4f"), "test accuracy"}, {number(f.TestLoss, "%.4f"), "test loss"},
 		{fmt.Sprintf("%d of %d", f.RoundsCompleted, c.Rounds), "rounds released"}}
+	out = append(out, attackFacts(p.Result)...)
 	if f.RoundsFailed > 0 {
 		out = append(out, fact{fmt.Sprint(f.RoundsFailed), "failed attempts"})
 	}
@@ -86,7 +87,7 @@ func (p Page) settings() []Setting {
 		{"epsilon, who sees released models", at(r.Final.EpsilonReleased, r.Final.Delta)},
 		{"epsilon, who sees a roster", at(r.Final.EpsilonCoordinator, r.Final.Delta)},
 		{"clients", fmt.Sprint(c.Clients)}, {"cohort", fmt.Sprint(c.Cohort)}, {"rounds", fmt.Sprint(c.Rounds)},
-		{"clients that vanish in a round", fmt.Sprintf("%g %%", 100*c.Dropout)}, {"Byzantine clients", fmt.Sprintf("%g %%", 100*c.Byzantine)},
+		{"clients that vanish in a round", fmt.Sprintf("%g %%", 100*c.Dropout)}, {"Byzantine clients", fmt.Sprintf("%g %%", 100*c.Byzantine)}, {"attack", attack(p.Result)},
 		{"model", fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)}, {"data", c.Dataset}, {"seed", fmt.Sprint(r.Seed)},
 		{"model digest", r.Final.ModelDigest},
 	}

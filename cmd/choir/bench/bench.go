@@ -3,7 +3,8 @@
 // interfaces that the coordinator and the clients use.
 //
 // A time is processor time (on systems that tell; elsewhere, time), the least of
-// several repetitions: what else goes on in a machine only adds to it.
+// several repetitions: what else goes on in a machine only adds to it. Robust rules are
+// the exception: their times are those that pass while two threads are at work.
 package bench
 
 import (
@@ -29,7 +30,7 @@ type Result struct {
 	Name  string  `json:"name"`
 	Unit  string  `json:"unit"`
 	Value float64 `json:"value"`
-	// N is the clients in the cohort, or secrets recovered; the standard deviation of noise;
+	// N is the clients in the cohort, or vectors combined; secrets recovered; the standard deviation of noise;
 	// the reciprocal of the grid of a privacy loss distribution.
 	N *int `json:"n"`
 	D *int `json:"d"` // words of a vector, or shares of a secret
@@ -99,6 +100,7 @@ var groups = []group{
 	{"exact noise", []string{"noise/dgauss", "noise/skellam"}, sampling},
 	{"shared noise", []string{"ddp/rotate", "ddp/draw", "ddp/encode", "ddp/decode", "ddp/64blocks"}, shares},
 	{"privacy accounting", []string{"account/pld", "account/rdp", "account/calibrate", "mf/sensitivity"}, accounting},
+	{"robust rules", robustNames(), combining},
 	{"pairwise uploads", []string{"pairwise/mask", "pairwise/aggregate", "pairwise/upload"}, pairwiseUploads},
 	{"pairwise messages", phaseNames(), pairwiseMessages},
 	{"pairwise keys", []string{"pairwise/advertise", "pairwise/share"}, pairwiseKeys},
@@ -136,18 +138,19 @@ func Limits(name string) []string {
 
 // suite is a run of measurements.
 type suite struct {
-	d       int
-	wanted  func(name string) bool
-	results []Result
+	d         int
+	wanted    func(name string) bool
+	selective bool // a filter says what is wanted
+	results   []Result
 }
 
-// Run measures on one thread: it sets GOMAXPROCS to 1 until it returns, so nothing
-// else of the process should be at work.
+// Run measures on one thread, and robust rules on two: it sets GOMAXPROCS until it
+// returns, so nothing else of the process should be at work.
 func Run(o Options) (Document, error) {
 	if o.D < MinD || o.D > MaxD {
 		return Document{}, ErrOptions.At("%d words, not %d to %d", o.D, MinD, MaxD)
 	}
-	s := &suite{d: o.D, wanted: func(name string) bool { return o.Filter == nil || o.Filter.MatchString(name) }}
+	s := &suite{d: o.D, selective: o.Filter != nil, wanted: func(name string) bool { return o.Filter == nil || o.Filter.MatchString(name) }}
 	if !slices.ContainsFunc(Names(), s.wanted) {
 		return Document{}, ErrOptions.At("no measurement is called like %q", o.Filter)
 	}

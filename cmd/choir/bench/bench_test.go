@@ -43,7 +43,8 @@ func TestEveryMeasurementIsMadeOnce(t *testing.T) {
 		"pairwise/aggregate", "field/encode", "field/pack", "field/unpack", "limit/add", "limit/aesctr", "limit/sha256", "pairwise/upload", "oneshot/encrypt",
 		"oneshot/digest", "oneshot/aggregate", "oneshot/unmask", "oneshot/upload", "oneshot/letters/first", "oneshot/letters/second", "oneshot/client",
 		"oneshot/coordinator", "pairwise/client", "pairwise/coordinator", "noise/dgauss", "noise/skellam", "ddp/encode", "ddp/decode", "ddp/64blocks",
-		"account/pld", "account/rdp", "account/calibrate", "mf/sensitivity"} {
+		"account/pld", "account/rdp", "account/calibrate", "mf/sensitivity", "robust/krum", "robust/nnm-krum", "robust/nnm-trimmed-mean", "robust/median",
+		"robust/trimmed-mean", "robust/geometric-median"} {
 		require.Contains(t, names, asked)
 	}
 	require.InDelta(t, 4*(1+4.0/MinD), value["pairwise/upload"], 1e-9, "4 bytes a word, and four words of known answers")
@@ -107,6 +108,28 @@ func TestFilterSelectsMeasurements(t *testing.T) {
 	require.Nil(t, doc.Results[0].N)
 	require.Equal(t, MinD, *doc.Results[0].D)
 	require.Equal(t, oddWord, *doc.Results[1].W)
+}
+
+func TestManyVectorsAreCombinedOnlyWhereAFilterAsksForIt(t *testing.T) {
+	doc, err := Run(Options{D: MinD, Filter: regexp.MustCompile("^robust/(krum|median)$")})
+	require.NoError(t, err)
+	var sizes []string
+	for _, r := range doc.Results {
+		require.Equal(t, Milliseconds, r.Unit)
+		sizes = append(sizes, fmt.Sprint(r.Name, " ", *r.N, " ", *r.D))
+	}
+	require.Equal(t, []string{"robust/krum 100 1024", "robust/krum 1000 1024", "robust/median 100 1024"}, sizes)
+	all, few := &suite{d: DefaultD}, &suite{d: DefaultD, selective: true}
+	require.Equal(t, [][2]int{{100, 100_000}}, all.robustSizes("robust/krum"))
+	require.Equal(t, [][2]int{{100, 100_000}, {100, 1_000_000}, {1000, 100_000}}, few.robustSizes("robust/krum"))
+	require.Equal(t, [][2]int{{100, 100_000}, {100, 1_000_000}}, few.robustSizes("robust/median"))
+}
+
+func TestAContestantMayBringItsClock(t *testing.T) {
+	now := time.Duration(0)
+	times, err := race(2, contestant{prepare: func() error { return nil }, run: func() error { now += time.Hour; return nil }, clock: func() time.Duration { return now }})
+	require.NoError(t, err)
+	require.Equal(t, []time.Duration{time.Hour}, times)
 }
 
 func TestImpossibleMeasurementsAreRefused(t *testing.T) {

@@ -21,9 +21,11 @@ const (
 const batch = 2 * time.Millisecond
 
 // contestant is one thing to be timed. prepare runs off the clock before each
-// repetition; without it, run may be called any number of times in a row.
+// repetition; without it, run may be called any number of times in a row. Without a
+// clock, processor time is measured.
 type contestant struct {
 	prepare, run func() error
+	clock        func() time.Duration
 }
 
 // race times contestants in turn, at most so many times, and returns the least time
@@ -52,7 +54,7 @@ func race(most int, contestants ...contestant) ([]time.Duration, error) {
 	}
 }
 
-// time returns the mean processor time of some calls.
+// time returns the mean time of some calls.
 func (c contestant) time(calls int) (time.Duration, error) {
 	if c.prepare != nil {
 		if err := c.prepare(); err != nil {
@@ -60,13 +62,17 @@ func (c contestant) time(calls int) (time.Duration, error) {
 		}
 	}
 	runtime.GC() // a collection that is due should not fall into the measurement
-	start := processorTime()
+	clock := c.clock
+	if clock == nil {
+		clock = processorTime
+	}
+	start := clock()
 	for range calls {
 		if err := c.run(); err != nil {
 			return 0, err
 		}
 	}
-	return (processorTime() - start) / time.Duration(calls), nil
+	return (clock() - start) / time.Duration(calls), nil
 }
 
 // per divides a time in nanoseconds.

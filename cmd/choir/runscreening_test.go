@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	choirv1 "github.com/choir-fl/choir/proto/choir/v1"
+)
+
+func TestStateOfARunSaysWhatToLookAtAndWhatCannotBeSeen(t *testing.T) {
+	bucket := uint32(3)
+	s := newRunState(&choirv1.RunState{Job: "job", Status: "running", View: "bucket_means", Unseen: "no client's vector",
+		Alerts:      []*choirv1.Alert{{Name: "norm_ratio", What: "long", Bucket: &bucket, Value: 4, Threshold: 3}, {Name: "gate", What: "refused"}},
+		Quarantined: []string{"ann"}, Reputations: []*choirv1.Reputation{{Client: "bob", Inclusion: 0.25, Rounds: 4}}})
+	require.Equal(t, "job: running, 0 of 0 rounds; alerts: norm_ratio, gate; 1 clients quarantined", s.line())
+	b, err := json.Marshal(s.runScreening)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"view":"bucket_means","unseen":"no client's vector","alerts":[{"name":"norm_ratio","what":"long","bucket":3,"value":4,"threshold":3},
+		{"name":"gate","what":"refused","value":0,"threshold":0}],"quarantined":["ann"],"reputations":[{"client":"bob","inclusion":0.25,"rounds":4}]}`, string(b))
+	b, err = json.Marshal(newRunState(&choirv1.RunState{}).runScreening)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"view":"","unseen":"","alerts":[],"quarantined":[]}`, string(b))
+}
+
+func TestWatchedAttemptShowsFiguresHoldoutAndAlerts(t *testing.T) {
+	cosine, weight := -0.5, 0.0
+	a := newRunAttempt(&choirv1.RoundReport{Reason: "gate: refused", RolledBack: true, Quarantined: 2,
+		Figures: &choirv1.Figures{View: "vectors", Rule: "krum", Vectors: 5, Excluded: 0.8, Cosine: &cosine, Duplicates: 2, Omitted: 1,
+			Each: []*choirv1.Figure{{Bucket: 1, Client: "ann", Clients: 1, Excluded: true, Weight: &weight, Group: 1}}},
+		Holdout: &choirv1.Measurement{Recall: []float64{1, -1}, Accuracy: 0.5, Loss: 2},
+		Alerts:  []*choirv1.Alert{{Name: "rollback", What: "the run went back"}}})
+	require.Equal(t, "round 0 attempt 0: failed after 0s with 0 admitted: gate: refused; holdout accuracy 0.5000; alert rollback: the run went back", a.line())
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{a.Figures, `{"view":"vectors","rule":"krum","vectors":5,"excluded":0.8,"cosine":-0.5,"top_eigenvalue":null,"duplicates":2,"omitted":1,
+			"each":[{"bucket":1,"client":"ann","clients":1,"excluded":true,"weight":0,"group":1}]}`},
+		{a.Holdout, `{"recall":[1,-1],"accuracy":0.5,"loss":2}`},
+	} {
+		b, err := json.Marshal(c.v)
+		require.NoError(t, err)
+		require.JSONEq(t, c.want, string(b))
+	}
+	require.True(t, a.RolledBack)
+	require.EqualValues(t, 2, a.Quarantined)
+	empty := newRunAttempt(&choirv1.RoundReport{})
+	require.Nil(t, empty.Figures)
+	require.Nil(t, empty.Holdout)
+}
