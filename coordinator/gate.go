@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -117,7 +118,7 @@ func (e *Engine) gate(res *result, model tensor.Model, h head) (err error) {
 		return ErrHoldout.At("recall of %d classes, before of %d", len(res.measured.Recall), len(res.before.Recall))
 	}
 	err = e.passes(*res.before, *res.measured)
-	res.refused = err != nil
+	res.refused = errors.Is(err, ErrGate) // not for a holdout that says nothing
 	return err
 }
 

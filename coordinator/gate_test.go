@@ -295,4 +295,5 @@ func TestHoldoutThatSaysNothingFailsTheAttempt(t *testing.T) {
 	w.start()
 	require.Equal(t, coordinator.Stopped, w.run().Status)
 	require.Contains(t, w.history()[0].Reason, "no probes")
+	require.Empty(t, w.history()[0].Alerts, "no gate refused it")
 }

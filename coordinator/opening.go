@@ -184,10 +184,9 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder, s secagg.Se
 // are expected in one of the attempt's sums. It reports false if there is nothing to
 // divide by.
 //
-// A mean by weights is clipped to the clip norm. Honest updates have no larger norm, and
-// so no mean of them, whatever their weights, but for rounding: what is longer comes from
-// a client that sent more than it may, or a weight that is none, to leave the others
-// nearly none to be divided by.
+// A mean by weights is clipped to the longest that honest clients can have: else a client
+// could send a weight that is none, to leave the others nearly none to be divided by, and
+// move the mean as far as it liked.
 func (e *Engine) divide(sum []float64, extras []float64, buckets int) bool {
 	terms := e.cfg.Plan.Terms()
 	var divisor float64
@@ -207,9 +206,9 @@ func (e *Engine) divide(sum []float64, extras []float64, buckets int) bool {
 	for i := range sum {
 		sum[i] /= divisor
 	}
-	if norm := math.Sqrt(dot(sum, sum)); terms.Denominator != secagg.DenominatorFixed && norm > terms.Encoding.ClipNorm {
+	if norm, most := math.Sqrt(dot(sum, sum)), e.cfg.Plan.LongestMean(); terms.Denominator != secagg.DenominatorFixed && norm > most {
 		for i := range sum {
-			sum[i] *= terms.Encoding.ClipNorm / norm
+			sum[i] *= most / norm
 		}
 	}
 	return true

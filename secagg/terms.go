@@ -239,6 +239,15 @@ func (t Terms) Check() error {
 	return t.Training.check()
 }
 
+// LeastWeight is the least weight above 0 of a client: that of one example, in steps of
+// 1/ExtraScale.
+func (t Training) LeastWeight() float64 {
+	if t.WeightCap == 0 {
+		return 1
+	}
+	return max(1, math.Round(ExtraScale/float64(t.WeightCap))) / ExtraScale
+}
+
 func (t Training) encode(e *Encoder) {
 	e.String(1, t.Architecture)
 	e.Uint(2, uint64(t.Epochs))

@@ -31,9 +31,9 @@ func inBuckets(cfg Config) Config {
 	return cfg
 }
 
-// What one client puts into a sum that no client may moves its mean no further than the
-// clip norm, as far as honest clients could, or the sum is refused.
-func TestWordsOfACheatMoveAMeanWithinTheClipNormOrSpoilIt(t *testing.T) {
+// What one client puts into a sum that no client may moves its mean no further than honest
+// clients could, or the sum is refused.
+func TestWordsOfACheatMoveAMeanAsFarAsHonestOnesOrSpoilIt(t *testing.T) {
 	const clients = 20
 	for _, c := range []struct{ scheme, spec, refused string }{
 		{"plain", "out-of-range", ""},
@@ -69,7 +69,7 @@ func TestWordsOfACheatMoveAMeanWithinTheClipNormOrSpoilIt(t *testing.T) {
 				moved := float64(v - s.initial.Values()[i])
 				squares += moved * moved
 			}
-			require.LessOrEqual(t, math.Sqrt(squares), s.plan.Terms().Encoding.ClipNorm*(1+1e-6))
+			require.LessOrEqual(t, math.Sqrt(squares), s.plan.LongestMean()*(1+1e-6))
 		})
 	}
 }

@@ -48,11 +48,7 @@ func (s *simulation) holdout() coordinator.Holdout {
 	if s.plan.Screening() == (plan.Screening{}) || s.cfg.Test.Len() == 0 {
 		return nil
 	}
-	probe := s.probe
-	if probe == nil {
-		probe = KnownProbe(s.cfg.Test)
-	}
-	return NewHoldout(s.net, s.cfg.Test, probe)
+	return NewHoldout(s.net, s.cfg.Test, KnownProbe(s.cfg.Test)) // it does not know the attackers' own
 }
 
 // Evaluate implements coordinator.Holdout.

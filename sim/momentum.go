@@ -13,22 +13,23 @@ import (
 //
 // A mean moves on with the rounds whose released model the client is in, and with no
 // others: an attempt that failed, or that the client dropped out of, leaves it where it
-// was, however often it trained.
+// was, however often it trained. An update that is not finite, which counts for nothing,
+// leaves it there, too.
 type momenta struct {
 	mu        sync.Mutex
 	committed map[int][]float32 // by client
 	sent      map[int]sent      // by client: the latest
 }
 
-// sent is the mean that a client sent in a round, in whichever attempt.
+// sent is the mean that a client sent in a round, in its latest attempt at it.
 type sent struct {
-	round uint32
-	mean  []float32
+	round, attempt uint32
+	mean           []float32
 }
 
 // apply puts m = beta m + (1-beta) u in the place of the client's update u.
 func (m *momenta) apply(index int, global tensor.Model, task secagg.Task, update client.Update) (client.Update, error) {
-	beta, round := task.Terms.Training.WorkerMomentum, task.Round.Round
+	beta, id := task.Terms.Training.WorkerMomentum, task.Round
 	if beta == 0 {
 		return update, nil
 	}
@@ -44,13 +45,17 @@ func (m *momenta) apply(index int, global tensor.Model, task secagg.Task, update
 		mean[i] = float32(x)
 		values[i] = g + mean[i]
 	}
+	if !finite(mean) {
+		return update, nil
+	}
 	m.mu.Lock()
-	// One that is late for a round must not take the place of the next one's.
-	if m.sent[index].round <= round {
+	// One that is late must not take the place of what a later attempt or round sent: its model
+	// may have been another.
+	if s := m.sent[index]; s.round < id.Round || s.round == id.Round && s.attempt <= id.Attempt {
 		if m.sent == nil {
 			m.sent = map[int]sent{}
 		}
-		m.sent[index] = sent{round, mean}
+		m.sent[index] = sent{id.Round, id.Attempt, mean}
 	}
 	m.mu.Unlock()
 	var err error

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"sync"
 	"testing"
 
@@ -69,6 +70,39 @@ func TestMomentumMovesOnWithReleasedRoundsOfTheClientAlone(t *testing.T) {
 	require.EqualValues(t, 0.75, moved(t, &m, 1, at(4, 1)))
 	m.commit(3, []int{0})
 	require.EqualValues(t, 0.875, moved(t, &m, 0, at(4, 2)), "a round that it did not train in")
+}
+
+func TestAnUpdateThatIsNotFiniteLeavesTheMeanWhereItWas(t *testing.T) {
+	var m momenta
+	id := func(round uint32) secagg.RoundID { return secagg.RoundID{Job: "j", Round: round, Attempt: 1} }
+	require.EqualValues(t, 0.5, moved(t, &m, 0, id(1)))
+	m.commit(1, []int{0})
+	s, err := tensor.NewSchema([]tensor.Spec{{Name: "w", Shape: []int{1}}})
+	require.NoError(t, err)
+	for round, x := range map[uint32]float32{2: float32(math.NaN()), 3: float32(math.Inf(1))} {
+		global, err := tensor.NewModel(s, []float32{3})
+		require.NoError(t, err)
+		local := global.Clone()
+		local.Values()[0] = x
+		task := secagg.Task{Round: id(round)}
+		task.Terms.Training.WorkerMomentum = 0.5
+		u, err := m.apply(0, global, task, client.Update{Model: local})
+		require.NoError(t, err)
+		require.False(t, finite(u.Model.Values()), "the client's software is told")
+		m.commit(round, []int{0})
+	}
+	require.EqualValues(t, 0.75, moved(t, &m, 0, id(4)))
+}
+
+func TestMomentumIsThatOfTheLatestAttempt(t *testing.T) {
+	var m momenta
+	at := func(attempt uint32) secagg.RoundID { return secagg.RoundID{Job: "j", Round: 1, Attempt: attempt} }
+	moved(t, &m, 0, at(2))
+	latest := m.sent[0]
+	moved(t, &m, 0, at(1)) // late
+	require.Equal(t, latest, m.sent[0])
+	moved(t, &m, 0, at(3))
+	require.EqualValues(t, 3, m.sent[0].attempt)
 }
 
 func TestMomentumOfCanariesIsNotTaken(t *testing.T) {

@@ -192,6 +192,8 @@ func checkColumns(r Rules) error {
 			return ErrRules.At("columns: %v to %v is no range", c.Min, c.Max)
 		case c.Clamp && !(c.ranged() && r.Range == ModeRepair):
 			return ErrRules.At("columns: clamp needs a range that is repaired")
+		case c.Clamp && !(c.fits(lo) && c.fits(hi)):
+			return ErrRules.At("columns: clamp to %v or %v makes values that are not %s", c.Min, c.Max, c.Kind)
 		}
 		kinds = kinds || c.Kind == Whole || c.Kind == Binary
 		ranges = ranges || c.ranged()

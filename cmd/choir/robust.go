@@ -58,8 +58,8 @@ Rules and their parameters: choir robust list. These parameters name files of th
 kinds: root, the trusted update of fltrust; reference, the result of the round before
 for centered-clipping; past, the sums of earlier rounds for foolsgold.
 
-bucketing, dnc and flame draw. They do so from --seed, to be repeatable; the
-coordinator of a run draws coins that nobody can foresee.
+bucketing draws, and dnc with a subsample. They do so from --seed, to be repeatable;
+the coordinator of a run draws coins that nobody can foresee.
 
 weights are such that the result is their sum of the vectors, beside the part of root or
 reference that is carried; rules by coordinates have none. excluded are the vectors, from

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
@@ -36,7 +37,13 @@ type means struct {
 // step returns m = beta m + (1-beta) update of the task's round, with m = 0 before the
 // first one, once it is durable. Another attempt at the round starts from the same m as
 // the first did. A round before the latest, or another size of model, is errMomentum.
+//
+// An update that is not finite is returned as it is, and changes nothing: it counts for
+// nothing in the round, and a mean with it would count for nothing in all that follow.
 func (w workerMomentum) step(task secagg.Task, update []float32) ([]float32, error) {
+	if slices.ContainsFunc(update, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }) {
+		return update, nil
+	}
 	name, beta, round := "momentum-"+task.Round.Job, task.Terms.Training.WorkerMomentum, task.Round.Round
 	box, err := w.box()
 	if err != nil {

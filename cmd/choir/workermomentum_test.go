@@ -57,6 +57,9 @@ func TestTheMeanOfUpdatesAdvancesOnceARound(t *testing.T) {
 		require.ErrorIs(t, err, errMomentum, name)
 	}
 	require.Equal(t, []float32{1.5625, 1.875}, step("a", 4, 2, 4, 0), "a refusal changes nothing")
+	require.Equal(t, []float32{float32(math.Inf(1)), 1}, step("a", 5, 1, float32(math.Inf(1)), 1))
+	require.True(t, math.IsNaN(float64(step("a", 5, 1, float32(math.NaN()), 1)[0])))
+	require.Equal(t, []float32{2.171875, 1.40625}, step("a", 5, 2, 4, 0), "no number changes nothing")
 }
 
 func TestTheMeanOfUpdatesIsNotInClearAndNobodyElseCanReadIt(t *testing.T) {

@@ -1,5 +1,7 @@
 package plan
 
+import "math"
+
 // maxExactCorrupt is up to how many corrupt clients buckets of two sizes are told apart:
 // the work grows with its third power.
 const maxExactCorrupt = 150
@@ -80,4 +82,31 @@ func moreBadOfTwo(n, count, corrupt, f int) (p float64) {
 		}
 	}
 	return min(1, p)
+}
+
+// anyBad is the probability that at least one of size clients is corrupt, of n of whom
+// corrupt are.
+func anyBad(n, size, corrupt int) float64 {
+	none := 1.0
+	for i := range size {
+		none *= max(0, float64(n-corrupt-i)) / float64(n-i)
+	}
+	return 1 - none
+}
+
+// binomialAbove is the probability that more than f of count things happen, each by itself
+// with probability p.
+func binomialAbove(count int, p float64, f int) float64 {
+	switch {
+	case f >= count || p <= 0:
+		return 0
+	case f < 0 || p >= 1:
+		return 1
+	}
+	logFactorial := func(n int) float64 { v, _ := math.Lgamma(float64(n) + 1); return v }
+	var tail float64
+	for k := count; k > f; k-- { // small terms first
+		tail += math.Exp(logFactorial(count) - logFactorial(k) - logFactorial(count-k) + float64(k)*math.Log(p) + float64(count-k)*math.Log1p(-p))
+	}
+	return min(1, tail)
 }

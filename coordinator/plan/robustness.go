@@ -24,6 +24,12 @@ type Robustness struct {
 	// F is how many Byzantine vectors the rule is set for, Byzantine how many clients of a
 	// full cohort may be, and WorstBad how many vectors they can be in.
 	F, Byzantine, WorstBad int
+	// Bad is the probability that a vector of a full cohort, one of the largest, holds a
+	// Byzantine client. Drawn bounds that of more than F such vectors in an attempt, where
+	// the cohort is drawn from a population that is much larger and of which the plan's share
+	// is Byzantine: by chance a cohort has more of them than Byzantine. Both where buckets
+	// are drawn by coins that nobody steers; 0 under view sum.
+	Bad, Drawn float64
 	// Exceeded is the probability that more than F vectors of an attempt hold a Byzantine
 	// client, where buckets are drawn by coins that nobody steers; Round and Run bound that
 	// for any attempt of a round and of the run, of which corrupt parties may end those they
@@ -36,7 +42,7 @@ type Robustness struct {
 	// BadNorm is how far one Byzantine client can push the mean of its bucket, and HonestNorm
 	// how far a bucket of honest clients can be from zero, noise aside. Clipping does not bind
 	// a Byzantine client, the range of the encoding does; under denominator weights the mean
-	// is clipped once it is opened, and both are the clip norm.
+	// is clipped once it is opened, and both are Plan.LongestMean.
 	BadNorm, HonestNorm float64
 	// Influence bounds what one bad vector does to the norm of the result, noise aside, as
 	// long as there are at most F; 0 where no number is known for the rule.
@@ -210,6 +216,13 @@ func (p *Plan) spread(r *Robustness) {
 		}
 		r.Fewest, r.Spare = min(r.Fewest, k), count-k // the last is the full cohort
 	}
+	if h, ok := p.scheme.(secagg.HonestScheme); ok {
+		if _, fair := h.FairPartition(); fair {
+			size := (p.invited + r.Most - 1) / r.Most
+			r.Bad = anyBad(p.invited, size, r.Byzantine)
+			r.Drawn = binomialAbove(r.Most, -math.Expm1(float64(size)*math.Log1p(-p.literal.byzantine())), r.F)
+		}
+	}
 }
 
 // exceeding works out how likely more than f bad vectors are.
@@ -224,11 +237,19 @@ func (p *Plan) exceeding(r *Robustness) {
 		return
 	}
 	if bits, fair := h.FairPartition(); fair {
-		// A full cohort is the worst: it has most buckets, and most corrupt clients.
-		r.Exceeded, r.Exact = moreBad(p.invited, r.Most, r.Byzantine, r.F)
+		// The worst cohort has most buckets, and in them fewest clients.
+		n := min(p.invited, max(p.Minimum(), r.Most*p.terms.Buckets.Size))
+		r.Exceeded, r.Exact = moreBad(n, r.Most, r.Byzantine, r.F)
 		r.Round = min(1, math.Ldexp(r.Exceeded, bits))
 		r.Run = min(1, float64(p.Rounds())*r.Round)
 	}
+}
+
+// LongestMean is the largest norm that a mean of honest updates can have under denominator
+// weights, to which the engine clips each: a device clips the product of its weight and its
+// update, and divided are at least as many of the least weight as there are clients.
+func (p Plan) LongestMean() float64 {
+	return p.terms.Encoding.ClipNorm / p.terms.Training.LeastWeight()
 }
 
 // reach works out how far vectors can be from zero.
@@ -236,8 +257,7 @@ func (p *Plan) reach(r *Robustness) {
 	s := p.quantizer.Spec()
 	// Of the largest vector.
 	members, divisor := float64((p.invited+r.Most-1)/r.Most), float64(p.CohortSize())/float64(r.Most)
-	// The engine clips means by weights.
-	r.BadNorm, r.HonestNorm = s.ClipNorm, s.ClipNorm
+	r.BadNorm, r.HonestNorm = p.LongestMean(), p.LongestMean()
 	if p.terms.Denominator == secagg.DenominatorFixed {
 		widest := 0.0 // clients in a vector over what it is divided by
 		for n := p.Minimum(); n <= p.invited; n++ {
@@ -252,6 +272,13 @@ func (p *Plan) reach(r *Robustness) {
 		}
 		r.HonestNorm = s.ClipNorm * widest
 		r.BadNorm = widest * float64(s.Range+s.NoiseTail) * math.Sqrt(float64(s.Dimension)) / s.Scale
+	}
+	if rule, ok := p.ClipRule(); ok { // updates are stretched by the clip norm of the round
+		stretch := rule.Ceiling / s.ClipNorm
+		r.BadNorm, r.HonestNorm = r.BadNorm*stretch, r.HonestNorm*stretch
+	}
+	if p.terms.View == secagg.ViewVectors {
+		divisor = 1
 	}
 	if n := p.guarantee.noise; p.guarantee.Stated() {
 		shares := 1.0

@@ -238,11 +238,17 @@ func TestNumbersOfARuleAreThoseOfTheCohort(t *testing.T) {
 	require.Greater(t, r.BadNorm, s.ClipNorm, "clipping does not bind it")
 
 	l := grouped()
-	l.Aggregation.Denominator = "weights"
+	l.Aggregation.Denominator, l.Training.WeightCap = "weights", 1
 	p, err = checkAll(l)
 	require.NoError(t, err)
 	weighted := p.Robustness()
 	require.Equal(t, []float64{s.ClipNorm, s.ClipNorm}, []float64{weighted.BadNorm, weighted.HonestNorm}, "means by weights are clipped")
+	for cap, least := range map[int]float64{1: 1, 2: 0.5, 60: 68. / 4096, 4096: 1. / 4096, 100_000: 1. / 4096} {
+		l.Training.WeightCap = cap
+		p, err = checkAll(l)
+		require.NoError(t, err)
+		require.InEpsilon(t, s.ClipNorm/least, p.Robustness().BadNorm, 1e-12, "one example of at most %d", cap)
+	}
 	require.InEpsilon(t, s.ClipNorm*math.Sqrt(50), weighted.Influence, 1e-12)
 }
 

@@ -228,6 +228,20 @@ func TestAHugeVectorDoesNotHoldTheFilter(t *testing.T) {
 	require.Contains(t, out.Excluded, 6)
 }
 
+func TestWithNoByzantineVectorsRulesThatDropFFromTheMeanAreTheMean(t *testing.T) {
+	rows, _ := inputFor(6, 5)
+	mean, _ := apply(t, Spec{Rule: "mean"}, rows, Input{})
+	for _, rule := range []string{"trimmed-mean", "meamed", "multi-krum", "bulyan", "mda", "smea", "caf", "monna", "dnc"} {
+		for _, pre := range [][]string{nil, {"arc"}, {"clip:1e6", "arc"}} {
+			got, out := apply(t, Spec{Rule: rule, Pre: pre}, rows, Input{})
+			require.InDeltaSlice(t, mean, got, 1e-12, "%s %v", rule, pre)
+			require.Empty(t, out.Excluded, "%s %v", rule, pre)
+		}
+		got, _ := apply(t, Spec{Rule: rule, Pre: []string{"nnm"}}, rows, Input{}) // every row is the mean
+		require.InDeltaSlice(t, mean, got, 1e-12, "%s after nnm", rule)
+	}
+}
+
 func TestFoolsGoldGoesByThePast(t *testing.T) {
 	rows := [][]float64{{1, 0}, {0, 1}, {1, 1}}
 	past, err := Float64([][]float64{{3, 1}, {3, 1}, {-1, 3}})

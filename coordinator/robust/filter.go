@@ -12,12 +12,17 @@ import (
 // the number of iterations.
 //
 // The largest projection, by which the others are divided, is that of all vectors, those
-// without weight as well. One huge vector would then hold the others' share near nothing
-// and the filter for ever; where a step would take less than a hundredth of the weight,
-// the largest projection among those with weight counts instead.
+// without weight as well. One that has lost its weight and lies far off then holds the
+// others' share near nothing, for thousands of steps on ordinary vectors and for ever
+// where it is huge. Where a step would take less than a hundredth of the weight, the
+// largest projection among those with weight counts instead. Weight is still taken in
+// proportion to squared projections, but the result may then differ from that of the
+// definition.
+//
+// With f of 0 there is no step, and the mean of all is the result.
 func covarianceFilter(g gram, f int) (best []float64, least float64, iterations int, err error) {
 	left := ones(g.n)
-	least = math.Inf(1)
+	best, least = scaled(ones(g.n)), math.Inf(1)
 	for total(left) > float64(g.n-2*f)+1e-9 {
 		w := scaled(slices.Clone(left))
 		d, err := principal(g, w)

@@ -80,7 +80,7 @@ type Input struct {
 	// Past holds, for foolsgold, the sum of what each vector's sender sent in earlier
 	// rounds and now; without it the vectors themselves serve.
 	Past *Vectors
-	// Coins feed the rules that draw: bucketing, dnc, flame. They must not be known to
+	// Coins feed the rules that draw: bucketing, and dnc with a subsample. They must not be known to
 	// whoever sent the vectors.
 	Coins io.Reader
 	// Each calls do for 0 to n-1, several at a time if it likes, and returns when all are

@@ -118,26 +118,27 @@ func newGeometricMedian(p settings) method {
 	return by(p.majority(), func(g gram) ([]float64, error) { return r.weights(g), nil })
 }
 
-// subsets admits n of which no more subsets of n-f have to be looked at than most.
-func (p settings) subsets(most float64) func(n int) error {
+// subsets admits n whose subsets of n-f, times the given power of n-f for what is done to
+// each, are no more than most.
+func (p settings) subsets(power, most float64) func(n int) error {
 	majority := p.majority()
 	return func(n int) error {
 		if err := majority(n); err != nil {
 			return err
 		}
-		if choices(n, p.f) > most {
-			return ErrPrecondition.At("%s of %d vectors with f = %d would look at %.3g subsets, more than %.0f", p.name, n, p.f, choices(n, p.f), most)
+		if work := choices(n, p.f) * math.Pow(float64(n-p.f), power); work > most {
+			return ErrPrecondition.At("%s of %d vectors with f = %d would look at %.3g subsets of %d in %.2g steps, more than %.2g", p.name, n, p.f, choices(n, p.f), n-p.f, work, most)
 		}
 		return nil
 	}
 }
 
 func newMDA(p settings) method {
-	return choosing(p.subsets(mostDiameters), func(g gram) []int { return leastDiameter(g, g.n-p.f) })
+	return choosing(p.subsets(2, mostDiameters), func(g gram) []int { return leastDiameter(g, g.n-p.f) })
 }
 
 func newSMEA(p settings) method {
-	return by(p.subsets(mostSpectra), func(g gram) ([]float64, error) {
+	return by(p.subsets(3, mostSpectra), func(g gram) ([]float64, error) {
 		members, _, err := leastSpread(g, g.n-p.f)
 		return meanOf(g.n, members), err
 	})

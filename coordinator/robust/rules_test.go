@@ -233,7 +233,7 @@ func TestRulesThatLookAtTooManySubsetsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		rule    string
 		f, most int
-	}{{"mda", 12, 25}, {"smea", 5, 25}, {"mda", 1, MaxVectors}, {"caf", 2, mostFiltered}} {
+	}{{"mda", 12, 25}, {"smea", 5, 25}, {"mda", 1, 958}, {"smea", 1, 144}, {"smea", 0, 751}, {"caf", 2, mostFiltered}} {
 		rule, err := Spec{Rule: c.rule, F: c.f}.Check()
 		require.NoError(t, err)
 		require.NoError(t, rule.Admits(c.most))

@@ -73,6 +73,7 @@ func TestASpecThatIsNotKnownIsRefused(t *testing.T) {
 		"tau below 0":                 set("centered-clipping", "tau", "-1"),
 		"pivot below 0":               set("monna", "pivot", "-1"),
 		"rounds that all see alike":   set("dnc", "rounds", "2"),
+		"dropping fewer than f":       set("dnc", "c", "0.9"),
 		"pre-aggregator":              {Pre: []string{"nmm"}},
 		"clip to nothing":             {Pre: []string{"clip"}},
 		"clip to zero":                {Pre: []string{"clip:0"}},

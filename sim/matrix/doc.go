@@ -20,8 +20,8 @@
 //	seeds: [1, 2, 3]
 //	last: 5                        # evaluations averaged at the end of a run; default 5
 //
-// A defence may also set worker_momentum, view and buckets: {size, minimum}; what it does
-// not name stays as in the plan. f: byzantine stands for as many as attack in the cell,
+// A defence may also set worker_momentum, noise_multiplier, view and buckets: {size,
+// minimum}; what it does not name stays as in the plan. f: byzantine stands for as many as attack in the cell,
 // and no more than its cohort has.
 //
 // New checks all cells before the first one runs. Run appends what came of each cell as a

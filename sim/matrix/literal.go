@@ -67,6 +67,8 @@ type Defence struct {
 	WorkerMomentum *float64      `json:"worker_momentum,omitempty"`
 	View           string        `json:"view,omitempty"`
 	Buckets        *plan.Buckets `json:"buckets,omitempty"`
+	// NoiseMultiplier is the plan's privacy.noise_multiplier.
+	NoiseMultiplier *float64 `json:"noise_multiplier,omitempty"`
 }
 
 // apply changes a plan to the defence, in a cell where so many clients of a cohort may
@@ -85,6 +87,9 @@ func (d Defence) apply(l *plan.Literal, byzantine int) {
 	}
 	if d.Buckets != nil {
 		a.Buckets = *d.Buckets
+	}
+	if d.NoiseMultiplier != nil {
+		l.Privacy.NoiseMultiplier = *d.NoiseMultiplier
 	}
 }
 
@@ -149,6 +154,10 @@ func (r reader) defence(d *Defence, where string, n ast.Node) error {
 		"worker_momentum": func(where string, n ast.Node) error {
 			d.WorkerMomentum = new(float64)
 			return r.number(d.WorkerMomentum)(where, n)
+		},
+		"noise_multiplier": func(where string, n ast.Node) error {
+			d.NoiseMultiplier = new(float64)
+			return r.number(d.NoiseMultiplier)(where, n)
 		},
 		"buckets": func(where string, n ast.Node) error {
 			d.Buckets = &plan.Buckets{}
@@ -228,6 +237,9 @@ func (d Defence) String() string {
 	}
 	if d.Buckets != nil {
 		out += fmt.Sprintf(", buckets of %d, at least %d", d.Buckets.Size, d.Buckets.Minimum)
+	}
+	if d.NoiseMultiplier != nil {
+		out += fmt.Sprintf(", noise multiplier %g", *d.NoiseMultiplier)
 	}
 	return out
 }

@@ -45,6 +45,10 @@ type Outcome struct {
 	// AttackSuccess is the simulator's, of attacks that have an aim of their own; else nil.
 	AttackSuccess *float64 `json:"attack_success"`
 	RoundsFailed  int      `json:"rounds_failed"` // attempts that released nothing
+	// EpsilonReleased and EpsilonCoordinator are what the run cost against who sees released
+	// models and who sees rosters, at the plan's delta. Nil where none is stated.
+	EpsilonReleased    *float64 `json:"epsilon_released,omitempty"`
+	EpsilonCoordinator *float64 `json:"epsilon_coordinator,omitempty"`
 }
 
 // check refuses an outcome that no run has.
@@ -56,6 +60,14 @@ func (o Outcome) check() error {
 		if (v != nil) != (o.Status == Done) || v != nil && !(*v >= 0 && *v <= 1) {
 			return errors.New("a number is missing, out of range, or where none can be")
 		}
+	}
+	for _, v := range []*float64{o.AttackSuccess, o.EpsilonReleased, o.EpsilonCoordinator} {
+		if v != nil && (o.Status != Done || *v < 0) {
+			return errors.New("a number is out of range, or where none can be")
+		}
+	}
+	if o.AttackSuccess != nil && *o.AttackSuccess > 1 || o.RoundsFailed < 0 {
+		return errors.New("a number is out of range")
 	}
 	if o.Status != Done && o.Status != Refused && o.Status != Failed {
 		return fmt.Errorf("status %.40q is unknown", o.Status)

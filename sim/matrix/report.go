@@ -72,6 +72,10 @@ type Row struct {
 	AttackFree *float64 `json:"attack_free"`
 	// Drop is AttackFree less the worst mean.
 	Drop *float64 `json:"drop"`
+	// EpsilonReleased and EpsilonCoordinator are the greatest of the row's cells; nil where
+	// one that is done has none.
+	EpsilonReleased    *float64 `json:"epsilon_released,omitempty"`
+	EpsilonCoordinator *float64 `json:"epsilon_coordinator,omitempty"`
 }
 
 // Worst is a least mean and the attack, the first of several, that it belongs to.
@@ -126,6 +130,7 @@ func (m *Matrix) Report(j *Journal) (Report, error) {
 			t := Table{Partition: partition, Byzantine: share}
 			for _, d := range l.Defences {
 				row := Row{Defence: d.Name}
+				row.cost(rest[:len(m.attacks)*len(l.Seeds)])
 				for _, a := range m.attacks {
 					row.Entries = append(row.Entries, sumUp(a.name, rest[:len(l.Seeds)]))
 					rest = rest[len(l.Seeds):]
@@ -183,6 +188,25 @@ func spread(values []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(squares / float64(max(len(values)-1, 1)))
 }
 
+// cost finds the greatest epsilons of a row's cells.
+func (r *Row) cost(cells []Line) {
+	greatest := func(of func(Line) *float64) (out *float64) {
+		for _, c := range cells {
+			v := of(c)
+			switch {
+			case c.Status != Done:
+			case v == nil:
+				return nil
+			case out == nil || *v > *out:
+				out = v
+			}
+		}
+		return out
+	}
+	r.EpsilonReleased = greatest(func(c Line) *float64 { return c.EpsilonReleased })
+	r.EpsilonCoordinator = greatest(func(c Line) *float64 { return c.EpsilonCoordinator })
+}
+
 // conclude finds the worst case of a row.
 func (r *Row) conclude() {
 	for _, e := range r.Entries {
@@ -232,10 +256,10 @@ func (r Report) WriteCSV(w io.Writer) error {
 		}
 		return strconv.FormatFloat(*v, 'g', -1, 64)
 	}
-	records := [][]string{{"partition", "byzantine", "defence", "attack", "seed", "status", "accuracy", "best", "final", "attack_success", "rounds_failed", "reason", "build", "digest"}}
+	records := [][]string{{"partition", "byzantine", "defence", "attack", "seed", "status", "accuracy", "best", "final", "attack_success", "epsilon_released", "epsilon_coordinator", "rounds_failed", "reason", "build", "digest"}}
 	for _, c := range r.Cells {
 		records = append(records, []string{c.Partition, number(&c.Byzantine), c.Defence, c.Attack, strconv.FormatUint(c.Seed, 10), c.Status,
-			number(c.Accuracy), number(c.Best), number(c.Final), number(c.AttackSuccess), strconv.Itoa(c.RoundsFailed), c.Reason, c.Build, c.Digest})
+			number(c.Accuracy), number(c.Best), number(c.Final), number(c.AttackSuccess), number(c.EpsilonReleased), number(c.EpsilonCoordinator), strconv.Itoa(c.RoundsFailed), c.Reason, c.Build, c.Digest})
 	}
 	return out.WriteAll(records)
 }

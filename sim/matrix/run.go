@@ -133,5 +133,6 @@ func (o *Outcome) measure(res sim.Result, last int) error {
 	}
 	mean, final := sum/float64(last), all[len(all)-1]
 	o.Accuracy, o.Best, o.Final, o.AttackSuccess = &mean, &best, &final, res.Final.AttackSuccess
+	o.EpsilonReleased, o.EpsilonCoordinator = res.Final.EpsilonReleased, res.Final.EpsilonCoordinator
 	return nil
 }

@@ -147,6 +147,8 @@ func TestALineThatMakesNoSenseIsAnErrorWithItsNumber(t *testing.T) {
 	good := `{"digest":"` + digest + `","build":"b","cell":"c","status":"done","accuracy":0.5,"best":0.5,"final":0.5,"attack_success":null,"rounds_failed":0}`
 	for name, bad := range map[string]string{"no JSON": "{", "unknown status": strings.Replace(good, "done", "dont", 1), "unknown field": strings.Replace(good, "build", "bild", 1),
 		"above 1": strings.Replace(good, `"best":0.5`, `"best":1.5`, 1), "no number": strings.Replace(good, `"final":0.5`, `"final":null`, 1),
+		"success above 1": strings.Replace(good, `"attack_success":null`, `"attack_success":1.5`, 1), "negative epsilon": strings.Replace(good, `"attack_success"`, `"epsilon_released":-1,"attack_success"`, 1),
+		"attempts below 0":          strings.Replace(good, `"rounds_failed":0`, `"rounds_failed":-1`, 1),
 		"a number that was refused": strings.Replace(good, "done", "refused", 1), "no cell": strings.Replace(good, digest, "", 1), "two documents": good + good, "nothing": ""} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -329,6 +331,37 @@ func TestAnAccuracyIsTheMeanOfTheLastReleasedEvaluations(t *testing.T) {
 	require.Equal(t, 0.9, *o.Best)
 	require.Equal(t, 0.6, *o.Final)
 	require.Error(t, o.measure(res, 5))
+}
+
+func TestTheReportHasTheEpsilonsOfEachDefence(t *testing.T) {
+	m := must(t, changed(t, "rule: mean, worker_momentum: 0.5", "rule: no-such-rule"))
+	dir := t.TempDir()
+	documents(t, m, dir, 1, func(cfg sim.Config) (sim.Result, error) {
+		res, err := invent(cfg)
+		released, coordinator := float64(cfg.Seed), 10*float64(cfg.Seed)
+		res.Final.EpsilonReleased, res.Final.EpsilonCoordinator = &released, &coordinator
+		return res, err
+	})
+	r, err := m.Report(open(t, dir))
+	require.NoError(t, err)
+	for _, table := range r.Tables {
+		require.EqualValues(t, 2, *table.Rows[0].EpsilonReleased, "the greatest of seeds 1 and 2")
+		require.EqualValues(t, 20, *table.Rows[0].EpsilonCoordinator)
+		require.Nil(t, table.Rows[1].EpsilonReleased, "it was refused")
+	}
+	_, text := render(t, m, open(t, dir))
+	require.Contains(t, text, ",2,20,0,")
+
+	row := Row{}
+	row.cost([]Line{{Outcome: Outcome{Status: Done, EpsilonReleased: new(float64)}}, {Outcome: Outcome{Status: Done}}})
+	require.Nil(t, row.EpsilonReleased, "no bound of some is one of all")
+}
+
+func TestADefenceMaySetTheNoise(t *testing.T) {
+	m := must(t, changed(t, "worker_momentum: 0.5", "noise_multiplier: 0.25"))
+	require.Zero(t, m.Cells()[0].plan.Privacy.NoiseMultiplier)
+	require.EqualValues(t, 0.25, m.Cells()[4].plan.Privacy.NoiseMultiplier)
+	require.Equal(t, "mean, noise multiplier 0.25", m.literal.Defences[1].String())
 }
 
 func TestCSVHoldsWhatTheReportHolds(t *testing.T) {

@@ -38,6 +38,7 @@ type heat struct {
 
 type heatRow struct {
 	Name  string
+	Small string // what it costs in privacy
 	Spots []spot
 }
 
@@ -80,7 +81,7 @@ func (h Heatmap) settings() []Setting {
 func (h Heatmap) table(t matrix.Table) heat {
 	out := heat{Title: fmt.Sprintf("%s, %g %% Byzantine (%d of %d clients)", t.Partition, 100*t.Byzantine, int(math.Round(t.Byzantine*float64(h.Clients))), h.Clients), Columns: h.Attacks}
 	for _, r := range t.Rows {
-		row := heatRow{Name: r.Defence}
+		row := heatRow{Name: r.Defence, Small: epsilons(r)}
 		for _, e := range r.Entries {
 			where := r.Defence + ", " + e.Attack
 			if e.Mean == nil {
@@ -101,6 +102,14 @@ func (h Heatmap) table(t matrix.Table) heat {
 		out.Rows = append(out.Rows, row)
 	}
 	return out
+}
+
+// epsilons are those of a row; empty where none is stated.
+func epsilons(r matrix.Row) string {
+	if r.EpsilonReleased == nil && r.EpsilonCoordinator == nil {
+		return ""
+	}
+	return fmt.Sprintf("epsilon: released models %s, rosters %s", Epsilon(r.EpsilonReleased), Epsilon(r.EpsilonCoordinator))
 }
 
 func worst(r matrix.Row) spot {

@@ -138,3 +138,10 @@ func TestAMatrixWithoutAttacksOrNoneStillDraws(t *testing.T) {
 		require.Equal(t, "–", f[3])
 	}
 }
+
+func TestHeatmapHasTheEpsilonsOfADefence(t *testing.T) {
+	h := testHeatmap()
+	require.NotContains(t, renderHeatmap(t, h), "epsilon:")
+	h.Tables[0].Rows[0].EpsilonReleased = some(1.23456)
+	require.Contains(t, renderHeatmap(t, h), `<small>epsilon: released models 1.235, rosters –</small>`)
+}

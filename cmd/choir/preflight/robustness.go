@@ -39,6 +39,11 @@ type Robustness struct {
 	ExceededExact    bool    `json:"exceeded_exact"`
 	Round            float64 `json:"exceeded_round"`
 	Run              float64 `json:"exceeded_run"`
+	// Bad is the probability that one vector holds a Byzantine client, Drawn a bound for more
+	// than F that do, where cohorts are drawn from a large population of which the share is
+	// Byzantine. Both are 0 where somebody steers who is in which bucket.
+	Bad   float64 `json:"bad_vector"`
+	Drawn float64 `json:"exceeded_drawn"`
 	// Honest is h, the fewest honest clients in an opened sum; null where the scheme hides
 	// nothing.
 	Honest *int `json:"least_honest"`
@@ -46,7 +51,7 @@ type Robustness struct {
 	NoiseNorm *float64 `json:"noise_norm"`
 	// BadNorm is the largest norm of a vector with one Byzantine client in it, as the range of
 	// the encoding allows it; HonestNorm of one without. Under denominator weights vectors are
-	// clipped once they are opened, and both are the clip norm.
+	// clipped once they are opened, and both are the longest that honest ones can be.
 	BadNorm    float64 `json:"bad_norm"`
 	HonestNorm float64 `json:"honest_norm"`
 	// Influence bounds what one bad vector does to the result's norm, noise aside; null
@@ -60,7 +65,7 @@ func robustnessOf(p plan.Plan, f *Findings) Robustness {
 	a, r := p.Literal().Aggregation, p.Robustness()
 	out := Robustness{Rule: a.Rule, F: a.F, Pre: append([]string{}, a.Pre...), Parameters: map[string]string{}, Compat: a.Compat,
 		Resists: r.Resists, MostVectors: r.Most, FewestVectors: r.Fewest, SpareVectors: r.Spare,
-		ByzantineClients: r.Byzantine, WorstBad: r.WorstBad, Exceeded: r.Exceeded, ExceededExact: r.Exact, Round: r.Round, Run: r.Run,
+		ByzantineClients: r.Byzantine, WorstBad: r.WorstBad, Exceeded: r.Exceeded, ExceededExact: r.Exact, Round: r.Round, Run: r.Run, Bad: r.Bad, Drawn: r.Drawn,
 		BadNorm: r.BadNorm, HonestNorm: r.HonestNorm, clipped: p.Literal().Aggregation.Denominator == string(secagg.DenominatorWeights), Influence: positive(r.Influence), NoiseNorm: positive(r.NoiseNorm)}
 	for k, v := range a.Parameters {
 		out.Parameters[k] = v
@@ -123,6 +128,9 @@ func (f *Findings) writeRobustness(section func(string), line func(string, strin
 		if r.Resists {
 			row("more than f bad", "%s", r.exceeding())
 		}
+		if r.Bad > 0 {
+			row("bad by chance", "%s", r.chance())
+		}
 	}
 	if r.Honest != nil {
 		row("honest h", "at least %d in each opened sum", *r.Honest)
@@ -146,11 +154,21 @@ func (r Robustness) exceeding() string {
 		bound, r.Exceeded, r.Round, r.Run, are(r.ByzantineClients))
 }
 
+// chance says what the draw of cohorts adds: a share of a population is not that of each
+// cohort.
+func (r Robustness) chance() string {
+	out := fmt.Sprintf("a vector with probability %.2g", r.Bad)
+	if r.Resists {
+		out += fmt.Sprintf("; more than f of them with at most %.2g in an attempt, where cohorts are drawn from a large population that has this share of Byzantine clients: a cohort may then have more than %d", r.Drawn, r.ByzantineClients)
+	}
+	return out
+}
+
 func are(n int) string {
 	if n == 1 {
-		return "1 client is"
+		return "1 client of a cohort is"
 	}
-	return fmt.Sprintf("%d clients are", n)
+	return fmt.Sprintf("%d clients of a cohort are", n)
 }
 
 // reach says what one bad vector can do.
@@ -192,6 +210,12 @@ func (f *Findings) warnRobustness(l plan.Literal, say func(string, ...any)) {
 		}
 		if r.clipped {
 			say("aggregation.denominator weights: a Byzantine client chooses what its sum is divided by, and so its weight; say fixed")
+		}
+		if l.Evaluation.Clients {
+			say("evaluation.clients: what clients measure is added up, and no rule combines it; a Byzantine client can set it, and so what stop rules go by")
+		}
+		if l.Privacy.Clipping != (plan.Clipping{}) {
+			say("privacy.clipping: clip bits are added up, and no rule combines them; Byzantine clients can move the clip norm within floor and ceiling")
 		}
 		if r.SpareVectors < r.WorstBad {
 			say("cohort.minimum %d: a round goes on without %d of %d vectors; Byzantine clients that vanish or upload what is no vector can cost it %d, and so stop it", f.Rounds.Minimum, r.SpareVectors, r.MostVectors, r.WorstBad)

@@ -40,7 +40,8 @@ func TestReportSaysWhatTheRuleIsUpAgainst(t *testing.T) {
 		"breakdown f < n/2",
 		"vectors m 50 of a full cohort, of which 1 may be missing, as short or spoiled; 49 at least",
 		"worst case 23 Byzantine of 450 clients can be in 23 of 50 vectors",
-		"more than f bad never while at most 23 clients are Byzantine",
+		"more than f bad never while at most 23 clients of a cohort are Byzantine",
+		"bad by chance a vector with probability 0.38; more than f of them with at most 0.041 in an attempt, where cohorts are drawn from a large population",
 		"honest h at least 4 in each opened sum",
 		"clipping does not bind a Byzantine client, the range of the encoding does",
 		"the result stays within",
@@ -108,6 +109,13 @@ func TestWhatARuleDoesNotDoIsWarnedOf(t *testing.T) {
 	}
 	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Rule, l.Aggregation.F = "mean", 0 }), "aggregation.rule mean: it resists nobody")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Denominator = "weights" }), "chooses what its sum is divided by")
+	require.Contains(t, warned(func(l *plan.Literal) { l.Evaluation.Clients = true }), "evaluation.clients: what clients measure is added up")
+	require.NotContains(t, warned(func(l *plan.Literal) { l.Evaluation.Clients = false }), "is added up")
+	require.Contains(t, warned(func(l *plan.Literal) {
+		l.Aggregation.Byzantine, l.Aggregation.F, l.Aggregation.Buckets, l.Cohort.Minimum = 0, 5, plan.Buckets{Size: 16, Minimum: 12}, 440
+		l.Encoding, l.Evaluation, l.Stop = plan.Encoding{ClipNorm: 1}, plan.Evaluation{}, plan.Stop{}
+		l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 0.5, Delta: 1e-5, Epsilon: 1e5, Clipping: plan.Clipping{Quantile: 0.5, Floor: 0.1, Ceiling: 10}}
+	}), "privacy.clipping: clip bits are added up")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine = 0, 0 }), "nothing was held against aggregation.f 24")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine, l.Aggregation.F = 0, 0, 0 }), "aggregation.f 0: trimmed-mean is set to withstand nobody")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Aggregation.Rule = "centered-clipping" }), "as good as its reference")
