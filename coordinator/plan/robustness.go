@@ -39,6 +39,10 @@ type Robustness struct {
 	// NoiseNorm is the root mean square norm of the noise in the mean of a full bucket, over
 	// the clip norm: 0 without noise.
 	NoiseNorm float64
+	// NoiseShift is by how much, over the clip norm, the noise lets as many bad vectors as
+	// there can be, at most F, push the result in a direction of their choice: 0 without
+	// noise, and where no number is known for the rule.
+	NoiseShift float64
 	// BadNorm is how far one Byzantine client can push the mean of its bucket, and HonestNorm
 	// how far a bucket of honest clients can be from zero, noise aside. Clipping does not bind
 	// a Byzantine client, the range of the encoding does; under denominator weights the mean
@@ -286,6 +290,9 @@ func (p *Plan) reach(r *Robustness) {
 			shares = members / float64(n.Shares())
 		}
 		r.NoiseNorm = n.Sigma * math.Sqrt(shares*float64(p.terms.Tensors.Total())) / divisor / s.ClipNorm
+	}
+	if len(p.literal.Aggregation.Pre) == 0 {
+		r.NoiseShift = r.NoiseNorm * noiseShift(p.literal.Aggregation.Rule, r.Most, r.F, min(r.F, r.WorstBad))
 	}
 	// Each coordinate of these lies between honest ones, so its square is at most the sum of
 	// theirs.

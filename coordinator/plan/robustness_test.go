@@ -337,6 +337,14 @@ func TestNoiseOfABucketIsHeldAgainstTheClipNorm(t *testing.T) {
 	require.NoError(t, err, "coordinates are not chosen by distances")
 }
 
+func TestNoiseOfABucketLetsBadVectorsPush(t *testing.T) {
+	p, err := checkAll(groupedWithNoise())
+	require.NoError(t, err)
+	r := p.Robustness()
+	require.Equal(t, []int{28, 5, 5}, []int{r.Most, r.F, r.WorstBad})
+	require.InEpsilon(t, 0.375753, r.NoiseShift/r.NoiseNorm, 1e-5, "phi(x)/(1-p), x the quantile of p = 5/23")
+}
+
 func TestViewOfVectorsIsThatOfBucketsOfOne(t *testing.T) {
 	l := sound()
 	inVectors(&l)

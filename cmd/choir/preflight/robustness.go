@@ -49,6 +49,9 @@ type Robustness struct {
 	Honest *int `json:"least_honest"`
 	// NoiseNorm is that of the noise in a vector, over the clip norm; null without noise.
 	NoiseNorm *float64 `json:"noise_norm"`
+	// NoiseShift is how far that noise lets bad vectors push the result, over the clip norm;
+	// null without noise and where no number is known for the rule.
+	NoiseShift *float64 `json:"noise_shift"`
 	// BadNorm is the largest norm of a vector with one Byzantine client in it, as the range of
 	// the encoding allows it; HonestNorm of one without. Under denominator weights vectors are
 	// clipped once they are opened, and both are the longest that honest ones can be.
@@ -61,12 +64,15 @@ type Robustness struct {
 	clipped bool // once it is opened
 }
 
+// harmfulShift is the push by noise, over the clip norm, from which on it is warned of.
+const harmfulShift = 0.25
+
 func robustnessOf(p plan.Plan, f *Findings) Robustness {
 	a, r := p.Literal().Aggregation, p.Robustness()
 	out := Robustness{Rule: a.Rule, F: a.F, Pre: append([]string{}, a.Pre...), Parameters: map[string]string{}, Compat: a.Compat,
 		Resists: r.Resists, MostVectors: r.Most, FewestVectors: r.Fewest, SpareVectors: r.Spare,
 		ByzantineClients: r.Byzantine, WorstBad: r.WorstBad, Exceeded: r.Exceeded, ExceededExact: r.Exact, Round: r.Round, Run: r.Run, Bad: r.Bad, Drawn: r.Drawn,
-		BadNorm: r.BadNorm, HonestNorm: r.HonestNorm, clipped: p.Literal().Aggregation.Denominator == string(secagg.DenominatorWeights), Influence: positive(r.Influence), NoiseNorm: positive(r.NoiseNorm)}
+		BadNorm: r.BadNorm, HonestNorm: r.HonestNorm, clipped: p.Literal().Aggregation.Denominator == string(secagg.DenominatorWeights), Influence: positive(r.Influence), NoiseNorm: positive(r.NoiseNorm), NoiseShift: positive(r.NoiseShift)}
 	for k, v := range a.Parameters {
 		out.Parameters[k] = v
 	}
@@ -137,6 +143,9 @@ func (f *Findings) writeRobustness(section func(string), line func(string, strin
 	}
 	if r.NoiseNorm != nil {
 		row("noise norm / C", "%.3g in a vector", *r.NoiseNorm)
+	}
+	if r.NoiseShift != nil {
+		row("pushed by noise / C", "%.3g in each round, in a direction of their choice, by %d bad vectors behind which the noise of the others ends", *r.NoiseShift, min(r.F, r.WorstBad))
 	}
 	row("one bad vector", "%s", r.reach())
 }
@@ -216,6 +225,10 @@ func (f *Findings) warnRobustness(l plan.Literal, say func(string, ...any)) {
 		}
 		if l.Privacy.Clipping != (plan.Clipping{}) {
 			say("privacy.clipping: clip bits are added up, and no rule combines them; Byzantine clients can move the clip norm within floor and ceiling")
+		}
+		if r.NoiseShift != nil && *r.NoiseShift > harmfulShift {
+			say("aggregation.rule %s: under this noise %d bad vectors can push each round's result by %.3g times the clip norm in a direction of their choice, and honest updates have at most 1: "+
+				"a model that is attacked may not learn. Less noise, more buckets, fewer Byzantine clients or fewer parameters bring it down", r.Rule, min(r.F, r.WorstBad), *r.NoiseShift)
 		}
 		if r.SpareVectors < r.WorstBad {
 			say("cohort.minimum %d: a round goes on without %d of %d vectors; Byzantine clients that vanish or upload what is no vector can cost it %d, and so stop it", f.Rounds.Minimum, r.SpareVectors, r.MostVectors, r.WorstBad)
