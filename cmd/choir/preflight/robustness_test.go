@@ -3,6 +3,7 @@ package preflight
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -99,6 +100,26 @@ func TestNoiseNormOfAVectorIsPrintedBesideTheRule(t *testing.T) {
 	require.InEpsilon(t, f.Privacy.Noise.MeanNoise*17/(450./28), *f.Robustness.NoiseNorm, 1e-9, "divided by what the engine divides by")
 	require.Equal(t, f.Privacy.Noise.Shares, *f.Robustness.Honest)
 	require.Contains(t, oneLine(t, f), "noise norm / C")
+}
+
+func TestNoiseThatLetsBadVectorsPushIsWarnedOf(t *testing.T) {
+	l := grouped()
+	l.Aggregation.Byzantine, l.Aggregation.F = 0, 5
+	l.Aggregation.Buckets = plan.Buckets{Size: 16, Minimum: 12}
+	l.Cohort.Minimum = 440
+	l.Encoding = plan.Encoding{ClipNorm: 1}
+	l.Evaluation, l.Stop = plan.Evaluation{}, plan.Stop{}
+	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 1, Delta: 1e-5, Epsilon: 1e5}
+	f := examine(t, l)
+	require.Greater(t, *f.Robustness.NoiseShift, harmfulShift)
+	require.Equal(t, check(t, l).Robustness().NoiseShift, *f.Robustness.NoiseShift)
+	require.Contains(t, oneLine(t, f), "pushed by noise / C")
+	warning := fmt.Sprintf("can push each round's result by %.3g times the clip norm", *f.Robustness.NoiseShift)
+	require.Contains(t, strings.Join(f.Warnings, "\n"), warning)
+	l.Encoding.Scale, l.Privacy.NoiseMultiplier = 0, l.Privacy.NoiseMultiplier*0.2/(*f.Robustness.NoiseShift)
+	f = examine(t, l)
+	require.Less(t, *f.Robustness.NoiseShift, harmfulShift)
+	require.NotContains(t, strings.Join(f.Warnings, "\n"), "can push each round")
 }
 
 func TestWhatARuleDoesNotDoIsWarnedOf(t *testing.T) {
