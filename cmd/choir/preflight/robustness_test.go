@@ -88,14 +88,20 @@ func TestChanceOfMoreBadBucketsStandsBesideTheWorstCase(t *testing.T) {
 	require.Contains(t, oneLine(t, f), "and nobody steers who is in which bucket")
 }
 
-func TestNoiseNormOfAVectorIsPrintedBesideTheRule(t *testing.T) {
+// groupedWithNoise is a plan with a rule over buckets large enough for noise in shares.
+func groupedWithNoise(multiplier float64) plan.Literal {
 	l := grouped()
 	l.Aggregation.Byzantine, l.Aggregation.F = 0, 5
 	l.Aggregation.Buckets = plan.Buckets{Size: 16, Minimum: 12}
 	l.Cohort.Minimum = 440
 	l.Encoding = plan.Encoding{ClipNorm: 1}
 	l.Evaluation, l.Stop = plan.Evaluation{}, plan.Stop{}
-	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 0.5, Delta: 1e-5, Epsilon: 1e5}
+	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: multiplier, Delta: 1e-5, Epsilon: 1e5}
+	return l
+}
+
+func TestNoiseNormOfAVectorIsPrintedBesideTheRule(t *testing.T) {
+	l := groupedWithNoise(0.5)
 	f := examine(t, l)
 	require.InEpsilon(t, f.Privacy.Noise.MeanNoise*17/(450./28), *f.Robustness.NoiseNorm, 1e-9, "divided by what the engine divides by")
 	require.Equal(t, f.Privacy.Noise.Shares, *f.Robustness.Honest)
@@ -103,13 +109,7 @@ func TestNoiseNormOfAVectorIsPrintedBesideTheRule(t *testing.T) {
 }
 
 func TestNoiseThatLetsBadVectorsPushIsWarnedOf(t *testing.T) {
-	l := grouped()
-	l.Aggregation.Byzantine, l.Aggregation.F = 0, 5
-	l.Aggregation.Buckets = plan.Buckets{Size: 16, Minimum: 12}
-	l.Cohort.Minimum = 440
-	l.Encoding = plan.Encoding{ClipNorm: 1}
-	l.Evaluation, l.Stop = plan.Evaluation{}, plan.Stop{}
-	l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 1, Delta: 1e-5, Epsilon: 1e5}
+	l := groupedWithNoise(1)
 	f := examine(t, l)
 	require.Greater(t, *f.Robustness.NoiseShift, harmfulShift)
 	require.Equal(t, check(t, l).Robustness().NoiseShift, *f.Robustness.NoiseShift)
@@ -133,9 +133,8 @@ func TestWhatARuleDoesNotDoIsWarnedOf(t *testing.T) {
 	require.Contains(t, warned(func(l *plan.Literal) { l.Evaluation.Clients = true }), "evaluation.clients: what clients measure is added up")
 	require.NotContains(t, warned(func(l *plan.Literal) { l.Evaluation.Clients = false }), "is added up")
 	require.Contains(t, warned(func(l *plan.Literal) {
-		l.Aggregation.Byzantine, l.Aggregation.F, l.Aggregation.Buckets, l.Cohort.Minimum = 0, 5, plan.Buckets{Size: 16, Minimum: 12}, 440
-		l.Encoding, l.Evaluation, l.Stop = plan.Encoding{ClipNorm: 1}, plan.Evaluation{}, plan.Stop{}
-		l.Privacy = plan.Privacy{Mode: "distributed", Relation: "zero-out", NoiseMultiplier: 0.5, Delta: 1e-5, Epsilon: 1e5, Clipping: plan.Clipping{Quantile: 0.5, Floor: 0.1, Ceiling: 10}}
+		*l = groupedWithNoise(0.5)
+		l.Privacy.Clipping = plan.Clipping{Quantile: 0.5, Floor: 0.1, Ceiling: 10}
 	}), "privacy.clipping: clip bits are added up")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine = 0, 0 }), "nothing was held against aggregation.f 24")
 	require.Contains(t, warned(func(l *plan.Literal) { l.Scheme.Corrupt, l.Aggregation.Byzantine, l.Aggregation.F = 0, 0, 0 }), "aggregation.f 0: trimmed-mean is set to withstand nobody")
