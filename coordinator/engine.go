@@ -126,6 +126,9 @@ func Open(cfg Config) (*Engine, error) {
 	if err := checkGate(cfg); err != nil {
 		return nil, err
 	}
+	if cfg.Plan.Screening() == (plan.Screening{}) {
+		cfg.Holdout = nil // nobody asks, and an attempt that cannot be measured fails
+	}
 	e := &Engine{cfg: cfg}
 	value, revision, err := cfg.Store.Head.Load()
 	if err != nil {

@@ -284,13 +284,18 @@ func TestHoldoutThatSaysNothingFailsTheAttempt(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := screened(1, plan.Screening{}, h, func(l *plan.Literal) { l.Rounds.Attempts = 1 })(t)
+			w := screened(1, plan.Screening{Alerts: plan.Alerts{RecallDrop: 0.5}}, h, func(l *plan.Literal) { l.Rounds.Attempts = 1 })(t)
 			w.start()
 			require.Equal(t, coordinator.Stopped, w.run().Status)
 			require.Contains(t, w.history()[0].Reason, "the holdout cannot measure the model")
 			require.Empty(t, w.history()[0].Alerts)
 		})
 	}
+	unasked := screened(1, plan.Screening{}, func([]float32) (coordinator.Measurement, error) {
+		return coordinator.Measurement{}, errors.New("no data")
+	})(t)
+	unasked.start()
+	require.Equal(t, coordinator.Finished, unasked.run().Status, "a plan without screening is not measured")
 	w := screened(1, plan.Screening{BackdoorRate: 1}, byWeight, func(l *plan.Literal) { l.Rounds.Attempts = 1 })(t)
 	w.start()
 	require.Equal(t, coordinator.Stopped, w.run().Status)

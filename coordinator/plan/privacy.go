@@ -104,8 +104,8 @@ func checkNoise(c *checker, l Literal) {
 		c.refuse("privacy.mechanism", "%s costs what a client's participations cost together: state cohort.participations and cohort.separation", m)
 	case m.Correlated() && Selection(l.Cohort.Selection) == SelectPoisson:
 		c.refuse("cohort.selection", "%s claims nothing from sampling: choose uniform or check-in", m)
-	case m.Correlated() && l.Screening.Gate():
-		c.refuse("screening", "after an aggregate that a gate refused, %s would open another sum under the same noise: leave the gate out, or choose dgauss", m)
+	case m.Correlated() && l.Screening != (Screening{}):
+		c.refuse("screening", "after an aggregate that was refused, or that could not be measured, %s would open another sum under the same noise: leave screening out, or choose dgauss", m)
 	case m.Correlated() && p.Clipping != (Clipping{}):
 		c.refuse("privacy.clipping", "%s adds noise to sums on one scale: the clip norm cannot adapt", m)
 	}

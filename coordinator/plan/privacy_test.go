@@ -86,6 +86,7 @@ func TestEachContradictionAboutNoiseIsRefusedUnderItsKey(t *testing.T) {
 		"correlated on a clip that moves":  {withMechanism("tree"), func(l *plan.Literal) { l.Privacy.Clipping = plan.Clipping{Quantile: 0.5, Floor: 1, Ceiling: 100} }, "privacy.clipping"},
 		"buffers of another":               {nil, func(l *plan.Literal) { l.Privacy.Buffers = 3 }, "privacy.buffers"},
 		"correlated behind a gate":         {withMechanism("tree"), func(l *plan.Literal) { l.Screening.RecallDrop = 0.5 }, "screening"},
+		"correlated and measured":          {withMechanism("tree"), func(l *plan.Literal) { l.Screening.Alerts.RecallDrop = 0.5 }, "screening"},
 		"five buffers":                     {withMechanism("blt"), func(l *plan.Literal) { l.Privacy.Buffers = 5 }, "privacy.buffers"},
 		"negative buffers":                 {withMechanism("blt"), func(l *plan.Literal) { l.Privacy.Buffers = -1 }, "privacy.buffers"},
 		"bands of another":                 {nil, func(l *plan.Literal) { l.Privacy.Bands = 2 }, "privacy.bands"},
