@@ -2,7 +2,6 @@ package sim
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
 	"io"
 	"math"
 	"slices"
@@ -298,21 +297,11 @@ func TestUpdatesOfWhoIsNotInvitedAgainAreForgotten(t *testing.T) {
 }
 
 func TestSeedRepeatsAnAttack(t *testing.T) {
-	run := func(workers int) Result {
+	requireRepeats(t, func() Config {
 		cfg := attacked(t, small(t, "pairwise", 30, 20, 2, 11), "mimic:warmup=2,jitter=0.1,knowledge=all", 0.2)
-		cfg.Schemes, cfg.Workers = bothSchemes, workers
 		cfg.Plan.Training.WorkerMomentum = 0.5
-		cfg.Faults = Faults{Dropout: 0.2, Restart: 0.2, Cut: 0.2, Crashes: 1}
-		cfg.Network = Network{Loss: 0.05, Duplicate: 0.1}
-		res, err := Run(cfg)
-		require.NoError(t, err)
-		return res
-	}
-	a, err := json.Marshal(run(1))
-	require.NoError(t, err)
-	b, err := json.Marshal(run(4))
-	require.NoError(t, err)
-	require.JSONEq(t, string(a), string(b))
+		return cfg
+	})
 }
 
 func TestFastPublishesTheModelOfFullUnderAttack(t *testing.T) {

@@ -33,19 +33,22 @@ func TestModelDigestIsTheSameUnderEveryScheme(t *testing.T) {
 }
 
 func TestSameSeedGivesTheSameRun(t *testing.T) {
-	run := func(workers int) Result {
-		cfg := small(t, "pairwise", 40, 20, 3, 11)
-		cfg.Schemes = bothSchemes
-		cfg.Workers = workers
+	requireRepeats(t, func() Config { return small(t, "pairwise", 40, 20, 3, 11) })
+}
+
+// requireRepeats runs a configuration under faults with one worker and with several.
+func requireRepeats(t *testing.T, configure func() Config) {
+	t.Helper()
+	run := func(workers int) string {
+		cfg := configure()
+		cfg.Schemes, cfg.Workers = bothSchemes, workers
 		cfg.Faults = Faults{Dropout: 0.2, Restart: 0.2, Cut: 0.2, Crashes: 1}
 		cfg.Network = Network{Loss: 0.05, Duplicate: 0.1}
 		res, err := Run(cfg)
 		require.NoError(t, err)
-		return res
+		text, err := json.Marshal(res)
+		require.NoError(t, err)
+		return string(text)
 	}
-	a, err := json.Marshal(run(1))
-	require.NoError(t, err)
-	b, err := json.Marshal(run(4))
-	require.NoError(t, err)
-	require.JSONEq(t, string(a), string(b))
+	require.JSONEq(t, run(1), run(4))
 }

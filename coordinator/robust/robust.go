@@ -34,7 +34,7 @@ var (
 	// promises nothing.
 	ErrPrecondition = fault.New(fault.Refused, "robust/precondition", "the rule withstands nothing at these numbers", "lower f, or combine more vectors")
 	// ErrSpec is a rule, pre-aggregator or parameter that is not known or out of range.
-	ErrSpec = fault.New(fault.Refused, "robust/spec", "not a rule that is known", "see choir robust apply --help")
+	ErrSpec = fault.New(fault.Refused, "robust/spec", "not a rule that is known", "see choir robust list")
 	// ErrMissing is something a rule cannot do without: coins, a root update.
 	ErrMissing = fault.New(fault.Invalid, "robust/missing", "the rule lacks an input", "hand it in")
 	// ErrNoneLeft is a list of vectors none of which the rule takes: nobody agrees with the
