@@ -24,8 +24,11 @@ func (c combined) Name() string { return c.name }
 
 // Admits implements Rule.
 func (c combined) Admits(n int) error {
-	if n < 1 || n > MaxVectors {
+	switch {
+	case n < 1:
 		return ErrPrecondition.At("%s of %d vectors", c.name, n)
+	case n > MaxVectors:
+		return ErrTooMany.At("%s of %d vectors needs n <= %d", c.name, n, MaxVectors)
 	}
 	for _, p := range c.pre {
 		var err error

@@ -33,6 +33,9 @@ var (
 	// ErrPrecondition is a number of vectors and of Byzantine ones under which the rule
 	// promises nothing.
 	ErrPrecondition = fault.New(fault.Refused, "robust/precondition", "the rule withstands nothing at these numbers", "lower f, or combine more vectors")
+	// ErrTooMany is a number of vectors, and of Byzantine ones, under which the rule would
+	// compute for too long or need too much memory.
+	ErrTooMany = fault.New(fault.Refused, "robust/too-many", "the rule costs too much at these numbers", "combine fewer vectors, in larger buckets, lower f where the rule tries subsets, or name another rule")
 	// ErrSpec is a rule, pre-aggregator or parameter that is not known or out of range.
 	ErrSpec = fault.New(fault.Refused, "robust/spec", "not a rule that is known", "see choir robust list")
 	// ErrMissing is something a rule cannot do without: coins, a root update.
@@ -61,8 +64,9 @@ func most(limit float64, d int) float64 { return min(limit, math.Sqrt(1e304/floa
 type Rule interface {
 	// Name is the rule's name in plans.
 	Name() string
-	// Admits refuses, with ErrPrecondition, a number of vectors that the rule cannot be
-	// applied to. A run asks before each Combine and a plan for every number that can occur.
+	// Admits refuses a number of vectors that the rule cannot be applied to, with
+	// ErrPrecondition where there are too few and with ErrTooMany where there are too many.
+	// A run asks before each Combine and a plan for every number that can occur.
 	Admits(n int) error
 	// Combine writes the combination of at least one vector into dst, of their length. The
 	// vectors are not changed.

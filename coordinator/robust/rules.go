@@ -127,7 +127,7 @@ func (p settings) subsets(power, most float64) func(n int) error {
 			return err
 		}
 		if work := choices(n, p.f) * math.Pow(float64(n-p.f), power); work > most {
-			return ErrPrecondition.At("%s of %d vectors with f = %d would look at %.3g subsets of %d in %.2g steps, more than %.2g", p.name, n, p.f, choices(n, p.f), n-p.f, work, most)
+			return ErrTooMany.At("%s of %d vectors with f = %d would look at %.3g subsets of %d in %.2g steps, more than %.2g", p.name, n, p.f, choices(n, p.f), n-p.f, work, most)
 		}
 		return nil
 	}
@@ -152,7 +152,7 @@ func newCAF(p settings) method {
 	majority := p.majority()
 	return by(func(n int) error {
 		if n > mostFiltered {
-			return ErrPrecondition.At("caf of %d vectors needs n <= %d", n, mostFiltered)
+			return ErrTooMany.At("caf of %d vectors needs n <= %d", n, mostFiltered)
 		}
 		return majority(n)
 	}, func(g gram) ([]float64, error) {

@@ -215,7 +215,7 @@ func TestANumberThatARuleDoesNotWithstandIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, rule.Admits(c.least-1), ErrPrecondition, c.spec)
 		require.NoError(t, rule.Admits(c.least), c.spec)
-		require.ErrorIs(t, rule.Admits(MaxVectors+1), ErrPrecondition, c.spec)
+		require.ErrorIs(t, rule.Admits(MaxVectors+1), ErrTooMany, c.spec)
 		if c.least == 1 {
 			continue
 		}
@@ -237,7 +237,9 @@ func TestRulesThatLookAtTooManySubsetsAreRefused(t *testing.T) {
 		rule, err := Spec{Rule: c.rule, F: c.f}.Check()
 		require.NoError(t, err)
 		require.NoError(t, rule.Admits(c.most))
-		require.ErrorIs(t, rule.Admits(c.most+1), ErrPrecondition)
+		err = rule.Admits(c.most + 1)
+		require.ErrorIs(t, err, ErrTooMany)
+		require.ErrorContains(t, err, "combine fewer vectors")
 	}
 }
 
