@@ -9,6 +9,7 @@ import (
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/store"
+	"github.com/choir-fl/choir/internal/parallel"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 )
@@ -23,7 +24,7 @@ func vectorsOf(rows ...[]float64) (out []opened) {
 func coins() *field.Stream { return field.NewStream([32]byte{7}) }
 
 func TestLargestEigenvaluesShareIsThatOfTheVariance(t *testing.T) {
-	each := inParallel(2)
+	each := parallel.Workers(2)
 	// Variances 9 and 4 along two axes: squares about the mean add up to 18 and 8.
 	top, _ := likeness(vectorsOf([]float64{8, 1}, []float64{2, 1}, []float64{5, 3}, []float64{5, -1}), coins(), each)
 	require.InDelta(t, 18./26, *top, 1e-9)
@@ -41,19 +42,19 @@ func TestLargestEigenvaluesShareIsThatOfTheVariance(t *testing.T) {
 
 func TestNearlyEqualVectorsAreGroupedTheLargestGroupFirst(t *testing.T) {
 	a, b := []float64{1, 0, 0}, []float64{0, 1, 0}
-	_, groups := likeness(vectorsOf(a, b, []float64{0.999, 0.001, 0}, []float64{0, 1.001, 0}, []float64{0, 0, 1}, []float64{0, 1.005, 0}, []float64{-1, 0, 0}), coins(), inParallel(2))
+	_, groups := likeness(vectorsOf(a, b, []float64{0.999, 0.001, 0}, []float64{0, 1.001, 0}, []float64{0, 0, 1}, []float64{0, 1.005, 0}, []float64{-1, 0, 0}), coins(), parallel.Workers(2))
 	require.Equal(t, [][]int{{1, 3, 5}, {0, 2}}, groups)
-	_, groups = likeness(vectorsOf(a, []float64{1.011, 0, 0}, b, []float64{0.02, 1, 0}), coins(), inParallel(1))
+	_, groups = likeness(vectorsOf(a, []float64{1.011, 0, 0}, b, []float64{0.02, 1, 0}), coins(), parallel.Workers(1))
 	require.Empty(t, groups, "a hundredth of the longer one is the limit")
 }
 
 // In a large model secret coordinates stand for all: the same for the same coins.
 func TestLikenessOfLargeVectorsIsThatOfASample(t *testing.T) {
 	rows := vectorsOf([]float64{1, 2, 3, 4, 5}, []float64{5, 4, 3, 2, 1})
-	sample := func() []float64 { return centred(rows, 3, coins(), inParallel(1))[0].values }
+	sample := func() []float64 { return centred(rows, 3, coins(), parallel.Workers(1))[0].values }
 	require.Len(t, sample(), 3)
 	require.Equal(t, sample(), sample())
-	all := centred(rows, 5, coins(), inParallel(1))
+	all := centred(rows, 5, coins(), parallel.Workers(1))
 	require.Equal(t, []float64{-2, -1, 0, 1, 2}, all[0].values)
 	require.Equal(t, 55., all[0].squared)
 	require.Equal(t, []float64{1, 2, 3, 4, 5}, rows[0].mean, "the vectors are left as they are")

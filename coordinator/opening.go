@@ -6,13 +6,12 @@ import (
 	"io"
 	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/choir-fl/choir/coordinator/optimizer"
 	"github.com/choir-fl/choir/coordinator/round"
 	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/internal/parallel"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/tensor"
 )
@@ -244,26 +243,10 @@ func (e *Engine) applyMean(res *result, mean []float64, h head) error {
 	return err
 }
 
-// unmask spreads the pieces over workers.
+// unmask spreads the pieces over workers. Of several errors it returns the first piece's.
 func unmask(acc secagg.Accumulator, o secagg.Opening, workers int) error {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, workers)
-	pieces := acc.Pieces().Count
-	for w := range workers {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= pieces {
-					return
-				}
-				if errs[w] = acc.Unmask(o, i); errs[w] != nil {
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+	errs := make([]error, acc.Pieces().Count)
+	parallel.Workers(workers)(len(errs), func(i int) { errs[i] = acc.Unmask(o, i) })
 	for _, err := range errs {
 		if err != nil {
 			return err

@@ -3,11 +3,10 @@ package coordinator
 import (
 	"io"
 	"math"
-	"sync"
-	"sync/atomic"
 
 	"github.com/choir-fl/choir/coordinator/robust"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/internal/parallel"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/tensor"
@@ -81,7 +80,7 @@ func (e *Engine) apply(res *result, vectors []opened, s secagg.Session, h head) 
 	if err != nil {
 		return nil, err
 	}
-	each := inParallel(e.cfg.Workers)
+	each := parallel.Workers(e.cfg.Workers)
 	update := make([]float64, e.cfg.Plan.Terms().Tensors.Total())
 	in := robust.Input{Vectors: checked, Coins: ruleCoins(h, id, "rule"), Each: each}
 	if e.cfg.Plan.RuleSpec().Rule == "centered-clipping" && last != nil {
@@ -96,22 +95,6 @@ func (e *Engine) apply(res *result, vectors []opened, s secagg.Session, h head) 
 	}
 	res.figures = e.figures(s, vectors, res.left, out, update, last, ruleCoins(h, id, "figures"), each)
 	return update, nil
-}
-
-// inParallel calls do for 0 to n-1 on some goroutines, and returns when all are done.
-func inParallel(workers int) func(n int, do func(i int)) {
-	return func(n int, do func(i int)) {
-		var next atomic.Int64
-		var wg sync.WaitGroup
-		for range min(workers, n) {
-			wg.Go(func() {
-				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-					do(i)
-				}
-			})
-		}
-		wg.Wait()
-	}
 }
 
 // loadStep reads what the rule made in the last accepted round; nil in the first. It

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 
 	"github.com/choir-fl/choir/coordinator/robust"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/internal/parallel"
 	"github.com/choir-fl/choir/secagg/field"
 )
 
@@ -149,7 +148,7 @@ func (a application) run() (robustDocument, error) {
 	if err != nil {
 		return none, err
 	}
-	in := robust.Input{Each: inParallel}
+	in := robust.Input{Each: parallel.Workers(runtime.GOMAXPROCS(0))}
 	if in.Vectors, err = openVectors(a.in); err != nil {
 		return none, err
 	}
@@ -243,20 +242,6 @@ func openOne(path string, d int) ([]float64, error) {
 	one := make([]float64, d)
 	_, err = robust.Mean{}.Combine(one, robust.Input{Vectors: v})
 	return one, err
-}
-
-// inParallel calls do for 0 to n-1 on all processors.
-func inParallel(n int, do func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				do(i)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // writeText prints the document: what became of the vectors, and the result as a line

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"sync"
 	"testing"
+
+	"github.com/choir-fl/choir/internal/parallel"
 )
+
+// workers is an Each that keeps every processor busy.
+var workers = parallel.Workers(runtime.GOMAXPROCS(0))
 
 // draws are n vectors of d values from seeded coins, a tenth of them far off.
 func draws(n, d int, seed uint64) [][]float32 {
@@ -23,24 +27,6 @@ func draws(n, d int, seed uint64) [][]float32 {
 		}
 	}
 	return rows
-}
-
-// workers is an Each that keeps every processor busy.
-func workers(n int, do func(i int)) {
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	var all sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		all.Go(func() {
-			for i := range next {
-				do(i)
-			}
-		})
-	}
-	all.Wait()
 }
 
 func benchmark(b *testing.B, s Spec) {

@@ -8,7 +8,7 @@ package layers
 // of earlier lines; packages of one line do not import each other, except inside
 // one "/..." pattern.
 var order = [][]string{
-	{"fault", "proto/..."},
+	{"fault", "proto/...", "internal/parallel"},
 	{"tensor", "secagg/field", "dp/noise"},
 	{"dp"},
 	{"dp/ddp"},
@@ -60,6 +60,11 @@ var never = []ban{
 		who:  pure,
 		what: []string{"crypto/rand", "math/rand/..."},
 		why:  "coins are an io.Reader argument",
+	},
+	{
+		who:  pure,
+		what: []string{"internal/parallel"},
+		why:  "protocol packages start no goroutine: who calls them hands one in",
 	},
 	{
 		who:  []string{"coordinator/round"},

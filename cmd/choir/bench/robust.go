@@ -2,10 +2,10 @@ package bench
 
 import (
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/choir-fl/choir/coordinator/robust"
+	"github.com/choir-fl/choir/internal/parallel"
 )
 
 // robustThreads is how many threads rules are measured on.
@@ -67,7 +67,7 @@ func combining(s *suite) error {
 			}
 			dst := make([]float64, d)
 			times, err := race(once, contestant{clock: elapsed, run: func() error {
-				_, err := rule.Combine(dst, robust.Input{Vectors: vectors, Each: shared})
+				_, err := rule.Combine(dst, robust.Input{Vectors: vectors, Each: parallel.Workers(robustThreads)})
 				return err
 			}})
 			if err != nil {
@@ -93,24 +93,6 @@ func noisy(n, d int) [][]float32 {
 		}
 	}
 	return rows
-}
-
-// shared calls do for 0 to n-1 on as many threads as are measured.
-func shared(n int, do func(i int)) {
-	var all sync.WaitGroup
-	indices := make(chan int, n)
-	for i := range n {
-		indices <- i
-	}
-	close(indices)
-	for range robustThreads {
-		all.Go(func() {
-			for i := range indices {
-				do(i)
-			}
-		})
-	}
-	all.Wait()
 }
 
 // started is when the process began, about.
