@@ -169,6 +169,7 @@ func TestRunGoesBackToItsBestModel(t *testing.T) {
 	require.Equal(t, best, w.engine.State().Model)
 	require.Contains(t, names(w.engine.State().Alerts), coordinator.AlertRollback)
 	w.start() // from a head that names an earlier round's release
+	require.Contains(t, names(w.engine.State().Alerts), coordinator.AlertRollback, "what to look at survives a restart")
 	require.Equal(t, coordinator.Finished, w.run().Status)
 	w.requireModel(2)
 	h := w.history()

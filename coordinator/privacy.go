@@ -52,11 +52,15 @@ func (e *Engine) draw(id secagg.RoundID) ([]secagg.PartyID, error) {
 // invite admits those that were drawn, and nobody else, to the attempt under way.
 func (e *Engine) invite(drawn []secagg.PartyID) {
 	e.drawn, e.invited = drawn, nil
-	if e.cfg.Plan.Selection() == plan.SelectPoisson {
-		e.set.Expected = max(1, len(drawn))
-	}
-	if e.cfg.Plan.Selection() == plan.SelectCheckIn {
+	switch e.cfg.Plan.Selection() {
+	case plan.SelectCheckIn:
 		return
+	case plan.SelectPoisson:
+		e.set.Expected = max(1, len(drawn))
+	default:
+		if len(drawn) >= e.cfg.Plan.Minimum() { // of fewer than were wanted, nobody else may come
+			e.set.Expected = len(drawn)
+		}
 	}
 	e.invited = map[secagg.PartyID]bool{}
 	for _, id := range drawn {

@@ -41,6 +41,7 @@ func TestQuarantinedClientIsLeftOutFromTheNextAttemptOn(t *testing.T) {
 			}
 			for w.engine.State().Rounds < 2 {
 				if !w.pass() {
+					require.Equal(t, plan.SelectCheckIn, selection, "nobody waits for a client that is not invited")
 					w.tick() // admission waits for a third client
 				}
 			}

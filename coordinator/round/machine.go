@@ -47,8 +47,8 @@ type Settings struct {
 	// in this attempt, and Absent of those whose announcement is not waited for: they
 	// failed an earlier one.
 	LeftOut, Absent []secagg.PartyID
-	// Expected is how many clients were invited, if they were drawn by coins; zero for
-	// as many as the plan admits.
+	// Expected is how many clients were invited, if they were drawn by coins or fewer than
+	// wanted could be; zero for as many as the plan admits.
 	Expected int
 	// ClipNorm and Ledger are those of secagg.Task.
 	ClipNorm float64
