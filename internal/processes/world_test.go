@@ -25,14 +25,15 @@ import (
 type world struct {
 	*board
 	dir         string // of everything
+	config      string // further lines of the coordinator's configuration
 	coordinator *process
 	address     string
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, config ...string) *world {
 	t.Helper()
 	watchSources(t)
-	w := &world{board: newBoard(t), dir: t.TempDir(), address: "127.0.0.1:0"}
+	w := &world{board: newBoard(t), dir: t.TempDir(), config: strings.Join(config, "\n"), address: "127.0.0.1:0"}
 	w.serve()
 	return w
 }
@@ -52,7 +53,7 @@ func (w *world) file(name, content string) string {
 // free port, afterwards on the same.
 func (w *world) serve() {
 	w.t.Helper()
-	config := w.file("coordinator.yaml", "listen: "+w.address+"\ndata_dir: data\nlog: {format: json}\n")
+	config := w.file("coordinator.yaml", "listen: "+w.address+"\ndata_dir: data\nlog: {format: json}\n"+w.config+"\n")
 	w.coordinator = w.start("coordinator", "", choir, "coordinator", "-c", config)
 	var serving struct{ Address string }
 	require.NoError(w.t, json.Unmarshal([]byte(w.coordinator.await(`"msg":"serving"`)), &serving))
@@ -157,12 +158,24 @@ func (w *world) plan(x terms) (planFile, modelFile string) {
 	for i := range m.Values() {
 		m.Values()[i] = float32(i%97) * resolution
 	}
-	modelFile = w.path("initial.safetensors")
-	f, err := os.Create(modelFile)
+	return w.file("plan.yaml", text), w.initial(m)
+}
+
+// initial writes the model that runs begin with, and returns its file.
+func (w *world) initial(m tensor.Model) string {
+	w.t.Helper()
+	f, err := os.Create(w.path("initial.safetensors"))
 	require.NoError(w.t, err)
 	require.NoError(w.t, tensor.WriteSafetensors(f, m))
 	require.NoError(w.t, f.Close())
-	return w.file("plan.yaml", text), modelFile
+	return f.Name()
+}
+
+// restart kills the coordinator, and starts it again.
+func (w *world) restart() {
+	w.t.Helper()
+	w.coordinator.kill()
+	w.serve()
 }
 
 // begin starts the run of a plan and returns the model that it starts from.
@@ -202,9 +215,17 @@ type attempt struct {
 		Reason                                       string
 		Culprits                                     []string
 		Evaluation                                   *struct{ Accuracy float64 }
+		Model                                        string
+		Holdout                                      *struct{ Accuracy float64 }
+		RolledBack                                   bool `json:"rolled_back"`
+		Alerts                                       []alert
+		Quarantined                                  int
 	}
 	State *struct{ Status, Phase string }
 }
+
+// alert is one of an attempt's, or of a run's.
+type alert struct{ Name, What string }
 
 // watch begins to watch the run.
 func (w *world) watch() *process {
