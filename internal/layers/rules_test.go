@@ -9,7 +9,7 @@ package layers
 // one "/..." pattern.
 var order = [][]string{
 	{"fault", "proto/...", "internal/parallel"},
-	{"tensor", "secagg/field", "dp/noise"},
+	{"tensor", "secagg/field", "dp/noise", "internal/strictyaml"},
 	{"dp"},
 	{"dp/ddp"},
 	{"secagg", "dp/account", "dp/mf"},

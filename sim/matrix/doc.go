@@ -7,7 +7,7 @@
 //
 //	schema: choir.matrix/1
 //	name: softmax under attack
-//	plan: plan.yaml                # relative to the matrix; or a plan as an indented section
+//	plan: plan.yaml                # relative to the matrix; or a plan as a section
 //	data: embedded                 # or full, or a directory with IDX files
 //	clients: 25
 //	fidelity: full                 # or fast; default full

@@ -1,18 +1,15 @@
 package matrix
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/goccy/go-yaml/ast"
 
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/internal/strictyaml"
 )
 
 // Schema is the version of the matrix file.
@@ -27,55 +24,57 @@ var (
 )
 
 const (
-	maxMatrix = 1 << 20 // bytes of a file
-	maxList   = 4096    // items of a list
-	maxCount  = 1 << 30
-	maxCells  = 1 << 20
+	maxList  = 4096 // items of a list
+	maxCount = 1 << 30
+	maxCells = 1 << 20
 )
+
+// Strength is how many bad vectors a rule is to withstand, or AsByzantine.
+type Strength int
 
 // AsByzantine as a defence's F stands for the number of clients that attack in the cell.
 const AsByzantine = -1
 
 // Literal is a matrix as written; see the package comment.
 type Literal struct {
-	Schema string
-	Name   string
+	Schema string `yaml:"schema"`
+	Name   string `yaml:"name"`
 	// PlanFile names the base plan, relative to the matrix. Whoever loads the matrix
 	// reads it into Plan, which Parse fills in only from a section of the file.
 	PlanFile   string
 	Plan       *plan.Literal
-	Data       string
-	Clients    int
-	Fidelity   string
-	Defences   []Defence
-	Attacks    []string
-	Partitions []string
-	Byzantine  []float64
-	Seeds      []uint64
-	Last       int
+	Data       string    `yaml:"data"`
+	Clients    int       `yaml:"clients"`
+	Fidelity   string    `yaml:"fidelity"`
+	Defences   []Defence `yaml:"defences"`
+	Attacks    []string  `yaml:"attacks"`
+	Partitions []string  `yaml:"partitions"`
+	Byzantine  []float64 `yaml:"byzantine"`
+	Seeds      []uint64  `yaml:"seeds"`
+	Last       int       `yaml:"last"`
 }
 
 // Defence is a way of combining updates: what it changes in the base plan.
 type Defence struct {
-	Name       string            `json:"name"`
-	Rule       string            `json:"rule"`
-	F          int               `json:"f"` // AsByzantine: -1
-	Pre        []string          `json:"pre,omitempty"`
-	Parameters map[string]string `json:"parameters,omitempty"`
-	Compat     string            `json:"compat,omitempty"`
+	Name       string            `json:"name" yaml:"name"`
+	Rule       string            `json:"rule" yaml:"rule"`
+	F          Strength          `json:"f" yaml:"f"` // AsByzantine: -1
+	Pre        []string          `json:"pre,omitempty" yaml:"pre"`
+	Parameters map[string]string `json:"parameters,omitempty" yaml:"parameters"`
+	Compat     string            `json:"compat,omitempty" yaml:"compat"`
 	// The rest stays as in the plan where it is nil or empty.
-	WorkerMomentum *float64      `json:"worker_momentum,omitempty"`
-	View           string        `json:"view,omitempty"`
-	Buckets        *plan.Buckets `json:"buckets,omitempty"`
+	WorkerMomentum *float64      `json:"worker_momentum,omitempty" yaml:"worker_momentum"`
+	View           string        `json:"view,omitempty" yaml:"view"`
+	Buckets        *plan.Buckets `json:"buckets,omitempty" yaml:"buckets"`
 	// NoiseMultiplier is the plan's privacy.noise_multiplier.
-	NoiseMultiplier *float64 `json:"noise_multiplier,omitempty"`
+	NoiseMultiplier *float64 `json:"noise_multiplier,omitempty" yaml:"noise_multiplier"`
 }
 
 // apply changes a plan to the defence, in a cell where so many clients of a cohort may
 // attack. The plan shares nothing with the defence that is ever written to.
 func (d Defence) apply(l *plan.Literal, byzantine int) {
 	a := &l.Aggregation
-	a.Rule, a.F, a.Pre, a.Parameters, a.Compat = d.Rule, d.F, d.Pre, d.Parameters, d.Compat
+	a.Rule, a.F, a.Pre, a.Parameters, a.Compat = d.Rule, int(d.F), d.Pre, d.Parameters, d.Compat
 	if d.F == AsByzantine {
 		a.F = byzantine
 	}
@@ -93,125 +92,53 @@ func (d Defence) apply(l *plan.Literal, byzantine int) {
 	}
 }
 
-// Parse reads a matrix in strict YAML; an error names the line. name is used in errors.
+// Parse reads a matrix in strict YAML (package strictyaml); an error names the line. name
+// is used in errors.
 func Parse(name string, in io.Reader) (Literal, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxMatrix+1))
-	if err != nil {
-		return Literal{}, ErrSyntax.At("%s", name).Because(err)
-	}
-	// The lexer takes time with the square of the tabs.
-	if len(b) > maxMatrix || !utf8.Valid(b) || bytes.Count(b, []byte{'\t'}) > 256 {
-		return Literal{}, ErrSyntax.At("%s", name).Because(fmt.Errorf("longer than %d bytes, not UTF-8, or more than 256 tabs", maxMatrix))
-	}
-	r := reader{name, string(b)}
-	body, err := r.body()
-	if err != nil {
+	w := written{Literal: Literal{Fidelity: "full", Last: 5}}
+	if err := strictyaml.Read(name, ErrSyntax, in, &w); err != nil {
 		return Literal{}, err
 	}
-	l := Literal{Fidelity: "full", Last: 5}
-	err = r.keys(body, "", map[string]func(string, ast.Node) error{
-		"schema": r.text(&l.Schema), "name": r.text(&l.Name), "data": r.text(&l.Data), "clients": r.count(&l.Clients),
-		"fidelity": r.text(&l.Fidelity), "attacks": r.texts(&l.Attacks), "partitions": r.texts(&l.Partitions), "last": r.count(&l.Last),
-		"plan": func(where string, n ast.Node) error { return r.plan(&l, body, where, n) },
-		"defences": func(where string, n ast.Node) error {
-			return r.list(n, where, func(where string, n ast.Node) error {
-				l.Defences = append(l.Defences, Defence{})
-				return r.defence(&l.Defences[len(l.Defences)-1], where, n)
-			})
-		},
-		"byzantine": func(where string, n ast.Node) error {
-			return r.list(n, where, func(where string, n ast.Node) error {
-				l.Byzantine = append(l.Byzantine, 0)
-				return r.number(&l.Byzantine[len(l.Byzantine)-1])(where, n)
-			})
-		},
-		"seeds": func(where string, n ast.Node) error {
-			return r.list(n, where, func(where string, n ast.Node) error {
-				l.Seeds = append(l.Seeds, 0)
-				return r.seed(&l.Seeds[len(l.Seeds)-1])(where, n)
-			})
-		},
-	})
-	if err != nil {
-		return Literal{}, err
+	if w.Schema != Schema {
+		return Literal{}, ErrSyntax.At("%s", name).Because(fmt.Errorf("schema is %.40q, not %s", w.Schema, Schema))
 	}
-	if l.Schema != Schema {
-		return Literal{}, r.refuse(1, "schema is %.40q, not %s", l.Schema, Schema)
-	}
-	return l, nil
+	w.Literal.PlanFile, w.Literal.Plan = w.Base.file, w.Base.plan
+	return w.Literal, nil
 }
 
-func (r reader) defence(d *Defence, where string, n ast.Node) error {
-	return r.keys(n, where, map[string]func(string, ast.Node) error{
-		"name": r.text(&d.Name), "rule": r.text(&d.Rule), "pre": r.texts(&d.Pre), "compat": r.text(&d.Compat), "view": r.text(&d.View),
-		"f": func(where string, n ast.Node) error {
-			if bare(n) == "byzantine" {
-				d.F = AsByzantine
-				return nil
-			}
-			return r.count(&d.F)(where, n)
-		},
-		"worker_momentum": func(where string, n ast.Node) error {
-			d.WorkerMomentum = new(float64)
-			return r.number(d.WorkerMomentum)(where, n)
-		},
-		"noise_multiplier": func(where string, n ast.Node) error {
-			d.NoiseMultiplier = new(float64)
-			return r.number(d.NoiseMultiplier)(where, n)
-		},
-		"buckets": func(where string, n ast.Node) error {
-			d.Buckets = &plan.Buckets{}
-			return r.keys(n, where, map[string]func(string, ast.Node) error{"size": r.count(&d.Buckets.Size), "minimum": r.count(&d.Buckets.Minimum)})
-		},
-		"parameters": func(where string, n ast.Node) error {
-			m, ok := n.(*ast.MappingNode)
-			if !ok {
-				return r.refuse(lineOf(n), "%s is not a list of keys and values", where)
-			}
-			d.Parameters = map[string]string{}
-			for _, entry := range m.Values {
-				key, value := entry.Key.GetToken().Value, bare(entry.Value)
-				if s, ok := entry.Value.(*ast.StringNode); ok {
-					value = s.Value
-				}
-				if _, twice := d.Parameters[key]; twice || value == "" {
-					return r.refuse(lineOf(entry.Key), "%s.%.40s stands twice, or is neither a word nor a number", where, key)
-				}
-				d.Parameters[key] = value
-			}
-			return nil
-		},
-	})
+// written is a matrix in its file.
+type written struct {
+	Literal `yaml:",inline"`
+	Base    base `yaml:"plan"`
 }
 
-// plan reads the base plan: the name of a file, or a section. The section is handed to
-// package plan at the lines where it stands, so that errors name those.
-func (r reader) plan(l *Literal, body *ast.MappingNode, where string, n ast.Node) error {
-	section, ok := n.(*ast.MappingNode)
-	if !ok {
-		return r.text(&l.PlanFile)(where, n)
+// base is the base plan: the name of a file, or a section.
+type base struct {
+	file string
+	plan *plan.Literal
+}
+
+// ReadYAML implements strictyaml.Custom.
+func (b *base) ReadYAML(v strictyaml.Value) error {
+	if !v.Section() {
+		return v.Into(&b.file)
 	}
-	if section.IsFlowStyle || len(section.Values) == 0 {
-		return r.refuse(lineOf(n), "plan in brackets: write it as an indented section, or name a file")
+	return v.Into(&b.plan)
+}
+
+// ReadYAML implements strictyaml.Custom.
+func (s *Strength) ReadYAML(v strictyaml.Value) error {
+	if v.Word() == "byzantine" {
+		*s = AsByzantine
+		return nil
 	}
-	lines := strings.Split(r.source, "\n")
-	first := section.Values[0].Key.GetToken().Position
-	end := len(lines)
-	for _, entry := range body.Values {
-		if at := entry.Key.GetToken().Position.Line; at > first.Line {
-			end = min(end, at-1)
-		}
+	if err := v.Into((*int)(s)); err != nil {
+		return err
 	}
-	indent := strings.Repeat(" ", first.Column-1)
-	for i := range lines[:end] {
-		lines[i] = strings.TrimPrefix(lines[i], indent)
-		if i < first.Line-1 {
-			lines[i] = ""
-		}
+	if *s < 0 {
+		return v.Refuse("%d is negative", *s)
 	}
-	p, err := plan.Parse(r.name, strings.NewReader(strings.Join(lines[:end], "\n")))
-	l.Plan = &p
-	return err
+	return nil
 }
 
 // String says what a defence is, in the words of a plan.

@@ -126,7 +126,7 @@ func (m *Matrix) check() error {
 	}
 	unless(l.Name != "", "name", "there is none")
 	unless(l.Plan != nil, "plan", "there is none")
-	unless(l.Clients >= 1, "clients", "%d is not at least 1", l.Clients)
+	unless(l.Clients >= 1 && l.Clients <= maxCount, "clients", "%d is not in 1..%d", l.Clients, maxCount)
 	unless(l.Fidelity == string(sim.Full) || l.Fidelity == string(sim.Fast), "fidelity", "%q is neither full nor fast", l.Fidelity)
 	unless(l.Last >= 1, "last", "%d is not at least 1", l.Last)
 	for _, list := range []struct {

@@ -129,6 +129,10 @@ func TestASectionIsThePlanAndDefaultsAreStated(t *testing.T) {
 	require.Equal(t, 10.0, l.Plan.Encoding.ClipNorm)
 	require.Equal(t, 5, l.Last)
 	require.Equal(t, "full", l.Fidelity)
+	l, err = Parse("matrix.yaml", strings.NewReader("{schema: choir.matrix/1, plan: {job: in brackets}}"))
+	require.NoError(t, err)
+	require.Equal(t, "in brackets", l.Plan.Job)
+	require.Empty(t, l.PlanFile)
 }
 
 func TestWhatCannotBeReadIsRefusedWithItsPlace(t *testing.T) {
@@ -147,23 +151,22 @@ func TestWhatCannotBeReadIsRefusedWithItsPlace(t *testing.T) {
 		"one thing for a list":        {"attacks: [none, sign-flip]", "attacks: none", "matrix.yaml:21: matrix cannot be read (attacks is not a list)"},
 		"anchor":                      {"seeds: [1, 2]", "seeds: [&a 1, *a]", "matrix.yaml:24: "},
 		"another schema":              {"choir.matrix/1", "choir.matrix/2", `schema is "choir.matrix/2"`},
-		"plan in brackets":            {"  schema: choir.plan/1\n", "", ""},
-		"unknown key of the plan":     {"    clip_norm: 10", "    clipnorm: 10", `matrix.yaml:15: plan cannot be read (key "encoding.clipnorm" is unknown)`},
+		"negative number of vectors":  {"{name: plain mean, rule: mean}", "{name: m, rule: mean, f: -1}", `matrix.yaml:19: matrix cannot be read (defences[0].f: -1 is negative)`},
+		"word for f":                  {"{name: plain mean, rule: mean}", "{name: m, rule: mean, f: byzantines}", "matrix.yaml:19: "},
+		"quotes around a word for f":  {"{name: plain mean, rule: mean}", "{name: m, rule: mean, f: 'byzantine'}", "matrix.yaml:19: "},
+		"parameter twice":             {"{name: plain mean, rule: mean}", "{name: m, rule: mean, parameters: {a: 1, a: 2}}", "matrix.yaml:19: "},
+		"list for a plan":             {"plan:\n", "plan: [base.yaml]\nbase:\n", "matrix.yaml:5: "},
+		"unknown key of the plan":     {"    clip_norm: 10", "    clipnorm: 10", `matrix.yaml:15: matrix cannot be read (key "plan.encoding.clipnorm" is unknown)`},
 		"second document":             {"seeds: [1, 2]", "seeds: [1, 2]\n---\nname: x", "matrix.yaml:"},
 		"a list of values for a rule": {"rule: mean, worker", "rule: [mean], worker", "matrix.yaml:20: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := changed(t, c.old, c.with)
-			if name == "plan in brackets" {
-				text = "schema: choir.matrix/1\nplan: {job: x}\n"
-				c.says = "matrix.yaml:2: matrix cannot be read (plan in brackets"
-			}
-			_, err := Parse("matrix.yaml", strings.NewReader(text))
+			_, err := Parse("matrix.yaml", strings.NewReader(changed(t, c.old, c.with)))
 			require.ErrorContains(t, err, c.says)
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
-	_, err := Parse("matrix.yaml", strings.NewReader(strings.Repeat("#", maxMatrix+1)))
+	_, err := Parse("matrix.yaml", strings.NewReader(strings.Repeat("#", 1<<20+1)))
 	require.ErrorIs(t, err, ErrSyntax)
 }
 

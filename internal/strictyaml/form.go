@@ -1,9 +1,9 @@
-package plan
+package strictyaml
 
 import "github.com/goccy/go-yaml/token"
 
-// The form of a plan file. Its deepest nesting is model, tensors, one tensor, its
-// shape; no mapping has more than some dozen keys.
+// The form of a file. The deepest nesting that is needed is that of a matrix with a plan in
+// it: plan, model, tensors, one tensor, its shape; no mapping has more than some dozen keys.
 const (
 	maxFlow   = 8   // brackets within each other
 	maxColumn = 64  // where a line may begin
@@ -25,7 +25,7 @@ type form struct {
 	commas [maxFlow + 1]int   // in each of them
 }
 
-// checkForm refuses what no plan needs.
+// checkForm refuses what no file needs.
 func (f file) checkForm(tokens token.Tokens) error {
 	var s form
 	for _, t := range tokens {
@@ -121,7 +121,7 @@ func (s *form) take(t *token.Token) string {
 			return "nested too deeply"
 		}
 	case token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType, token.DirectiveType, token.DocumentEndType:
-		return "anchors, tags and the like are not used in plans"
+		return "anchors, tags and the like are not used here"
 	}
 	return ""
 }
