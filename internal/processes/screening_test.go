@@ -101,7 +101,7 @@ func TestRunGoesBackToItsBestModelAlsoIfItsCoordinatorIsKilled(t *testing.T) {
 	const clients = 3
 	planFile, begun := w.screenedPlan(2, 3, 2)
 	best := secagg.Digest(begun.Digest()).String()
-	right, doubtful, wrong := dataDir(t, 0), dataDir(t, 1), dataDir(t, 10)
+	right, doubtful, wrong := dataDir(t, 0), dataDir(t, 2), dataDir(t, 10)
 	devices := make([]device, clients)
 	for i := range devices {
 		devices[i] = w.device(i, clients)
