@@ -67,6 +67,8 @@ type Binding struct {
 	// ClipNorm and Ledger are those of Task; zero without noise.
 	ClipNorm float64
 	Ledger   LedgerHead
+	// Centre is that of Task; zero where nothing is weighed by it.
+	Centre Digest
 }
 
 // Context digests a binding (DESIGN section 4). Every signature, associated data,
@@ -87,6 +89,7 @@ func (b Binding) Context() Digest {
 	e.Float(11, b.ClipNorm)
 	e.Uint(12, b.Ledger.Count)
 	e.Digest(13, b.Ledger.Digest)
+	e.Digest(14, b.Centre)
 	return Hash("choir context/1", e.Encoded())
 }
 

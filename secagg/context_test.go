@@ -34,6 +34,7 @@ func TestContextChangesWithEachPartOfTheBinding(t *testing.T) {
 		"another clip norm":  func(b *Binding) { b.ClipNorm = 2 },
 		"length of ledger":   func(b *Binding) { b.Ledger.Count = 1 },
 		"head of ledger":     func(b *Binding) { b.Ledger.Digest[31] = 1 },
+		"centre":             func(b *Binding) { b.Centre[3] = 1 },
 		"model as plan":      func(b *Binding) { b.Plan, b.Model = b.Model, b.Plan },
 	} {
 		b := sampleBinding()

@@ -68,7 +68,7 @@ func FuzzDecodeRoster(f *testing.F) {
 }
 
 func FuzzDecodeTerms(f *testing.F) {
-	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f), noisyTask(f, bit), noisyTask(f, central)} {
+	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f), noisyTask(f, bit), noisyTask(f, central), weighedTask(f)} {
 		f.Add(task.Terms.Encode())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -80,7 +80,7 @@ func FuzzDecodeTerms(f *testing.F) {
 }
 
 func FuzzDecodeTask(f *testing.F) {
-	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f), noisyTask(f, bit), noisyTask(f, central)} {
+	for _, task := range []Task{sampleTask(f), dividedTask(f), fallbackTask(f), noisyTask(f, bit), noisyTask(f, central), weighedTask(f)} {
 		f.Add(task.Encode())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -66,6 +66,10 @@ func TestDigestsAreThoseOfRunningDeployments(t *testing.T) {
 	noisy.ClipNorm, noisy.Ledger = 7.5, LedgerHead{Count: 12, Digest: Digest(bytes.Repeat([]byte{4}, 32))}
 	noisySession, err := noisy.Session(roster, nil)
 	require.NoError(t, err)
+	weighed := goldenTask(t)
+	weighed.Terms.Weiszfeld, weighed.Centre = Weiszfeld{Smoothing: 0.25, Passes: 3}, Digest(bytes.Repeat([]byte{6}, 32))
+	weighedSession, err := weighed.Session(roster, nil)
+	require.NoError(t, err)
 
 	for name, c := range map[string]struct {
 		got  Digest
@@ -81,6 +85,9 @@ func TestDigestsAreThoseOfRunningDeployments(t *testing.T) {
 		"noisy task":             {sha256.Sum256(noisy.Encode()), "9d16301e8a61f14be9ac2495e2acb0d343802ea45ca84fd41820a221c48c2731"},
 		"noisy plan":             {noisy.Terms.PlanDigest(noisy.Rest), "fb875631db43b59a34d686bec1e6fd7308f9ae51050d24cb6ce4504a96d7afd4"},
 		"noisy context":          {noisySession.Context, "1e0dc7694881ce11fa262b428255e2fcfb6b9c95fba5aa1dc4f835b020ae51d8"},
+		"weighed task":           {sha256.Sum256(weighed.Encode()), "4bf3798c48cffab4562d254d19f2ae1cd573f2b0d5ff72e96c2c77f84ca0b63a"},
+		"weighed plan":           {weighed.Terms.PlanDigest(weighed.Rest), "50bf0af28f73bb03f18a2a13e133ce4e5af9c45b0a464e88b9fd476e903aa823"},
+		"weighed context":        {weighedSession.Context, "b55e8854911a4809d426137e708c26b5c492b8a71f95c48a6f58dbbb627e74e2"},
 		"enrolment":              {Digest(enrolmentStatement(alice.ID, alice.Key[:])), "ca76ec5d391c007e3dbec7a9b6ff2df27973009ed6da110cb2e391ab927dcd84"},
 	} {
 		require.Equal(t, c.want, c.got.String(), name)
@@ -96,12 +103,12 @@ func TestAFieldAddedLaterChangesNoDigest(t *testing.T) {
 		e.Message(1, task.Round.encode)
 		e.Message(2, func(e *Encoder) {
 			task.Terms.encode(e, true)
-			e.Uint(19, added) // the first free number of the terms
+			e.Uint(20, added) // the first free number of the terms
 		})
 		e.Digest(3, task.Rest)
 		e.Digest(4, task.Model)
 		e.Uint(5, uint64(task.ModelSize))
-		e.Bytes(11, bytes.Repeat([]byte{1}, int(added))) // and of the task
+		e.Bytes(12, bytes.Repeat([]byte{1}, int(added))) // and of the task
 		return e.Encoded()
 	}
 	require.Equal(t, task.Encode(), next(0))

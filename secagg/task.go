@@ -24,6 +24,9 @@ type Task struct {
 	// Ledger is the head of the privacy ledger that the attempt is charged to; zero
 	// without noise.
 	Ledger LedgerHead
+	// Centre is the blob of the aggregate that a pass of Terms.Weiszfeld weighs updates by: a
+	// file of the model's schema, tensor.Size(Terms.Tensors) long. Zero for a centre of zero.
+	Centre Digest
 }
 
 // LedgerHead says how far a privacy ledger has got: the number of its records and the
@@ -49,6 +52,7 @@ func (t Task) Encode() []byte {
 	e.Float(8, t.ClipNorm)
 	e.Uint(9, t.Ledger.Count)
 	e.Digest(10, t.Ledger.Digest)
+	e.Digest(11, t.Centre)
 	return e.Encoded()
 }
 
@@ -57,7 +61,7 @@ func DecodeTask(b []byte) (Task, error) {
 	d := NewDecoder(b)
 	round, terms := d.Bytes(1), d.Bytes(2)
 	t := Task{Rest: d.Digest(3), Model: d.Digest(4), ModelSize: d.Size(5, MaxUpload), Fallback: d.Bool(6), Authority: d.Digest(7),
-		ClipNorm: d.Float(8), Ledger: LedgerHead{Count: d.Uint(9), Digest: d.Digest(10)}}
+		ClipNorm: d.Float(8), Ledger: LedgerHead{Count: d.Uint(9), Digest: d.Digest(10)}, Centre: d.Digest(11)}
 	err := d.Close()
 	if err == nil {
 		t.Round, err = DecodeRoundID(round)
@@ -76,6 +80,9 @@ func DecodeTask(b []byte) (Task, error) {
 	}
 	if err == nil {
 		err = t.checkNoise()
+	}
+	if err == nil {
+		err = t.checkCentre()
 	}
 	if err != nil {
 		return Task{}, err
@@ -96,7 +103,7 @@ func (t Task) Session(roster Roster, announced Announcements) (Session, error) {
 	}
 	b := Binding{Round: t.Round, Plan: t.Terms.PlanDigest(t.Rest), Model: t.Model, Roster: roster.Root(), Committee: announced.Root(c),
 		Scheme: t.Terms.Scheme, Parameters: t.Terms.SchemeParameters, Fallback: t.Fallback, Authority: t.Authority,
-		ClipNorm: t.ClipNorm, Ledger: t.Ledger}
+		ClipNorm: t.ClipNorm, Ledger: t.Ledger, Centre: t.Centre}
 	s := Session{Binding: b, Context: b.Context(), Roster: roster, Committee: c, Announcements: announced, Minimum: t.Terms.Minimum,
 		Buckets: 1, BucketMinimum: t.Terms.Minimum, Words: q.Layout().Len(), WordBits: q.WordBits()}
 	if t.Terms.View != ViewSum || t.Fallback {

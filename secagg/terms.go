@@ -87,6 +87,8 @@ type Terms struct {
 	Committee Committee
 	// Noise protects what is opened; zero under PrivacyNone.
 	Noise Noise
+	// Weiszfeld asks clients to weigh their updates; zero under every rule but rfa.
+	Weiszfeld Weiszfeld
 }
 
 // Smallest is the fewest clients in any sum that may be opened under the terms.
@@ -131,6 +133,9 @@ func (t Terms) encode(e *Encoder, withScheme bool) {
 	}
 	if t.Noise != (Noise{}) {
 		e.Message(18, t.Noise.encode)
+	}
+	if t.Weiszfeld != (Weiszfeld{}) {
+		e.Message(19, t.Weiszfeld.encode)
 	}
 }
 
@@ -189,6 +194,9 @@ func DecodeTerms(b []byte) (Terms, error) {
 	if t.Noise, err = decodeNoise(d.Bytes(18)); err != nil {
 		return Terms{}, err
 	}
+	if t.Weiszfeld, err = decodeWeiszfeld(d.Bytes(19)); err != nil {
+		return Terms{}, err
+	}
 	if err := d.Close(); err != nil {
 		return Terms{}, err
 	}
@@ -232,6 +240,9 @@ func (t Terms) Check() error {
 	}
 	if _, err := t.Encoding.Check(); err != nil {
 		return ErrTerms.At("encoding").Because(err)
+	}
+	if err := t.checkWeiszfeld(); err != nil {
+		return err
 	}
 	if err := t.checkNoise(); err != nil {
 		return err

@@ -49,6 +49,13 @@ print("noisy task", sha256(rec(f1=round, f2=noisy, f3=rest, f4=model, f5=300, f8
 print("noisy plan", plan.hex())
 print("noisy context", hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f6="pairwise", f7=rec(f1=50000, f2=300000, f4=3),
     f11=flt(7.5), f12=12, f13=bytes([4]) * 32)).hex())
+# The same task in a pass of rule rfa: terms with what is weighed, task and context with the centre.
+def weighed(): return terms() + rec(f19=rec(f1=flt(0.25), f2=3))
+plan = hash("choir.plan/1", weighed(), rest)
+print("weighed task", sha256(rec(f1=round, f2=weighed(), f3=rest, f4=model, f5=300, f11=bytes([6]) * 32)).hexdigest())
+print("weighed plan", plan.hex())
+print("weighed context", hash("choir context/1", rec(f1=round, f2=plan, f3=model, f4=root, f6="pairwise", f7=rec(f1=50000, f2=300000, f4=3),
+    f14=bytes([6]) * 32)).hex())
 # The partition of secagg.Partition, from the key stream of openssl.
 from subprocess import run
 def partition(seed, n, count):
