@@ -142,7 +142,7 @@ type Training struct {
 
 // Aggregation says what is made of the opened sums.
 type Aggregation struct {
-	Rule string `yaml:"rule,omitempty"` // mean (default), or another of package robust
+	Rule string `yaml:"rule,omitempty"` // mean (default), or another of package robust; rfa is applied by the clients
 	// F is the number of Byzantine vectors that the rule withstands, among those that it
 	// combines: bucket means, or clients under view vectors.
 	F int `yaml:"f,omitempty"`

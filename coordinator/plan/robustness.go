@@ -14,7 +14,8 @@ import (
 // speaks of vectors: bucket means, or clients under view vectors; one under view sum.
 // Immutable.
 type Robustness struct {
-	// Resists is false for the bare mean, which withstands nobody.
+	// Resists is false for the bare mean, which withstands nobody, and for rule
+	// rfa, which combines no vectors.
 	Resists bool
 	// Most is the number of vectors of a full cohort, Fewest that of the smallest set that
 	// still holds cohort.minimum clients: a bucket that is left out as short, or spoiled, is
@@ -251,8 +252,12 @@ func (p *Plan) exceeding(r *Robustness) {
 
 // LongestMean is the largest norm that a mean of honest updates can have under denominator
 // weights, to which the engine clips each: a device clips the product of its weight and its
-// update, and divided are at least as many of the least weight as there are clients.
+// update, and divided are at least as many of the least weight as there are clients. Under
+// rule rfa it clips the update before it weighs it.
 func (p Plan) LongestMean() float64 {
+	if p.literal.Aggregation.byClients() {
+		return p.terms.Encoding.ClipNorm
+	}
 	return p.terms.Encoding.ClipNorm / p.terms.Training.LeastWeight()
 }
 

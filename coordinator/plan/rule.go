@@ -38,9 +38,11 @@ func (a Aggregation) spec() robust.Spec {
 	return robust.Spec{Rule: a.Rule, F: a.F, Pre: slices.Clone(a.Pre), Parameters: maps.Clone(a.Parameters), Compat: a.Compat}
 }
 
-// resists reports whether the plan has a rule that is to withstand something: any but the
-// bare mean.
-func (a Aggregation) resists() bool { return a.Rule != (robust.Mean{}).Name() || len(a.Pre) > 0 }
+// resists reports whether the plan has a rule over vectors that is to withstand something:
+// any but the bare mean, and rfa, which clients apply.
+func (a Aggregation) resists() bool {
+	return !a.byClients() && (a.Rule != (robust.Mean{}).Name() || len(a.Pre) > 0)
+}
 
 // byzantine is the share of clients that may send what they like.
 func (l Literal) byzantine() float64 { return max(l.Aggregation.Byzantine, l.Scheme.Corrupt) }
@@ -62,6 +64,10 @@ func (p *Plan) checkRule(c *checker) {
 		c.refuse("aggregation.byzantine", "%v is less than scheme.corrupt (%v), and whoever is corrupt may send what it likes", b, l.Scheme.Corrupt)
 	case b > l.Scheme.Corrupt && l.Privacy.Mode == string(secagg.PrivacyDistributed):
 		c.refuse("aggregation.byzantine", "%v is more than scheme.corrupt (%v): whoever sends what it likes may leave its share of the noise out, and counts as corrupt", b, l.Scheme.Corrupt)
+	}
+	if a.byClients() {
+		p.checkRFA(c)
+		return
 	}
 	var err error
 	if p.rule, err = a.spec().Check(); err != nil {

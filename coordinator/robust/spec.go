@@ -70,6 +70,9 @@ func (s Spec) recipe() (recipe, error) {
 	if name == "" {
 		name = "mean"
 	}
+	if name == rfa.Name {
+		return recipe{}, ErrByClients.At("%s", name)
+	}
 	at := slices.IndexFunc(recipes, func(r recipe) bool { return r.Name == name })
 	if at < 0 {
 		return recipe{}, ErrSpec.At("rule %q", s.Rule)
