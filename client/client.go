@@ -32,6 +32,7 @@ type Client struct {
 	trainer   Trainer
 	running   sync.Mutex
 	latest    secagg.RoundID // the attempt in which this process took part last
+	kept      kept
 }
 
 // New checks what a client is made of. Nothing happens until Run or RunOnce. The
@@ -77,6 +78,7 @@ func (c *Client) Run(ctx context.Context) error {
 		return ErrRunning
 	}
 	defer c.running.Unlock()
+	defer c.kept.erase()
 	g := newGraves(ctx, c)
 	defer g.close()
 	failures := 0

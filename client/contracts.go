@@ -68,7 +68,7 @@ type Mailbox interface {
 // Bulk moves large byte streams, resuming where an earlier call stopped. Safe for
 // concurrent use.
 type Bulk interface {
-	// Fetch writes the model's bytes from offset on to w.
+	// Fetch writes the bytes of the attempt's model, or of its centre, from offset on to w.
 	Fetch(ctx context.Context, round secagg.RoundID, model secagg.Digest, offset int64, w io.Writer) error
 	// Upload sends size sealed bytes, continuing at the coordinator's offset, and
 	// completes them with the commit frame m. Nil means that the upload was

@@ -88,6 +88,7 @@ type Participant struct {
 	party     secagg.Party
 	step      uint32    // of the latest envelope taken
 	model     []float32 // values of the global model, until training is done
+	centre    []float32 // what the update is weighed by; nil for zero
 	update    *Update
 	asked     bool   // training was asked for
 	wanted    bool   // the party asked for the vector
@@ -151,6 +152,9 @@ func prepare(p Policy, task secagg.Task) (*Participant, error) {
 	}
 	if task.Fallback && !task.Terms.Fallback {
 		return nil, secagg.ErrTerms.At("attempt %s falls back on buckets", task.Round)
+	}
+	if task.Centre != (secagg.Digest{}) && task.Terms.Weiszfeld == (secagg.Weiszfeld{}) {
+		return nil, secagg.ErrTerms.At("attempt %s has a centre, by which nothing is weighed", task.Round)
 	}
 	if task.Terms.Committee.Len() > 0 && task.Authority != secagg.AuthorityDigest(p.Authority) {
 		return nil, ErrRoster.At("attempt %s: the committee holds it against another enrolment authority", task.Round)
@@ -332,7 +336,7 @@ func (p *Participant) Trained(global tensor.Model, u Update) (Effects, error) {
 	if p.over {
 		return Effects{}, ErrTooLate
 	}
-	if p.update != nil || p.party == nil {
+	if p.update != nil || p.party == nil || p.centre == nil && p.task.Centre != (secagg.Digest{}) {
 		return Effects{}, ErrOrder.At("Trained")
 	}
 	if !u.Model.Schema().Equal(p.task.Terms.Tensors) || !global.Schema().Equal(p.task.Terms.Tensors) || u.Examples < 0 {

@@ -6,13 +6,23 @@ import (
 	"io"
 
 	"github.com/choir-fl/choir/fault"
+	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/tensor"
 )
 
-// train fetches the model, measures it if the plan asks, and improves it.
+// train fetches the model, and the centre if there is one, measures the model if the plan
+// asks, and improves it.
 func (a *attempt) train(ctx context.Context) (tensor.Model, Update, error) {
 	task := a.p.task
-	global, err := a.fetch(ctx)
+	if size := a.p.centreSize(); size > 0 {
+		if _, err := a.fetch(ctx, task.Centre, size, func(r io.Reader) (tensor.Model, error) { return tensor.Model{}, a.p.Centre(r) }); err != nil {
+			return tensor.Model{}, Update{}, err
+		}
+	}
+	if global, update, ok := a.c.kept.of(task); ok {
+		return global, update, nil
+	}
+	global, err := a.fetch(ctx, task.Model, task.ModelSize, a.p.Model)
 	if err != nil {
 		return tensor.Model{}, Update{}, err
 	}
@@ -37,21 +47,23 @@ func (a *attempt) train(ctx context.Context) (tensor.Model, Update, error) {
 	}
 	if err := update.Model.CheckFinite(); err != nil {
 		a.c.log.Error("the update counts for nothing", "round", task.Round, "error", err)
+	} else {
+		a.c.kept.keep(task, global, update)
 	}
 	return global, update, nil
 }
 
-// fetch downloads the model and checks it on the way.
-func (a *attempt) fetch(ctx context.Context) (tensor.Model, error) {
+// fetch downloads a blob of the task's and lets read check it on the way.
+func (a *attempt) fetch(ctx context.Context, digest secagg.Digest, size int64, read func(io.Reader) (tensor.Model, error)) (tensor.Model, error) {
 	ctx, stop := context.WithCancel(ctx)
 	r, w := io.Pipe()
 	failed := make(chan error, 1)
 	go func() {
-		err := a.download(ctx, w)
+		err := a.download(ctx, digest, size, w)
 		w.CloseWithError(err)
 		failed <- err
 	}()
-	m, err := a.p.Model(r)
+	m, err := read(r)
 	if err != nil {
 		r.CloseWithError(err) // the download must not wait for a reader that gave up
 	}
@@ -62,14 +74,13 @@ func (a *attempt) fetch(ctx context.Context) (tensor.Model, error) {
 	return m, err
 }
 
-// download writes the model's bytes to w. It goes on where a call broke off, as
+// download writes a blob's bytes to w. It goes on where a call broke off, as
 // long as each brings something.
-func (a *attempt) download(ctx context.Context, w io.Writer) error {
-	task := a.p.task
-	out := &limited{to: w, rest: task.ModelSize}
+func (a *attempt) download(ctx context.Context, digest secagg.Digest, size int64, w io.Writer) error {
+	out := &limited{to: w, rest: size}
 	for {
 		before := out.rest
-		err := a.c.transport.Fetch(ctx, task.Round, task.Model, task.ModelSize-out.rest, out)
+		err := a.c.transport.Fetch(ctx, a.p.task.Round, digest, size-out.rest, out)
 		if err == nil || out.err != nil {
 			return errors.Join(out.err, err)
 		}

@@ -15,16 +15,21 @@ func (p *Participant) encode(vector []uint32, delta []float32) error {
 	if p.task.Terms.Noise != (secagg.Noise{}) {
 		return p.noise.encode(vector, delta, weightOf(p.update.Examples, p.task.Terms.Training.WeightCap), coins)
 	}
-	weight, extras := p.measures()
+	weight, extras := p.measures(delta)
 	_, err := p.quant.Encode(vector, delta, weight, extras, coins, nil)
 	return err
 }
 
-// measures returns the client's weight and its extra coordinates.
-func (p *Participant) measures() (weight float64, extras []uint64) {
+// measures returns the client's weight and its extra coordinates. An update that it weighs by a
+// centre is clipped first.
+func (p *Participant) measures(delta []float32) (weight float64, extras []uint64) {
 	t := p.task.Terms
 	u := p.update
 	weight = weightOf(u.Examples, t.Training.WeightCap)
+	if w := t.Weiszfeld; w != (secagg.Weiszfeld{}) {
+		clip(delta, t.Encoding.ClipNorm)
+		weight = w.Weigh(weight, delta, p.centre, t.Encoding.ClipNorm)
+	}
 	scaled := map[string]float64{secagg.ExtraWeight: weight}
 	if e := u.Evaluation; e != nil && t.Evaluate && e.Examples > 0 && e.Accuracy >= 0 && e.Accuracy <= 1 && e.Loss >= 0 {
 		w := weightOf(e.Examples, t.Training.WeightCap)
