@@ -127,6 +127,8 @@ type Report struct {
 	Alerts     []Alert
 	// Quarantined is how many clients were left out of the attempt.
 	Quarantined int
+	// Pass is which of the passes at a step of the model it was, of rule rfa; 0 under others.
+	Pass int
 	// Federated evaluation of the parent model; nil if nobody evaluated.
 	Evaluation *Evaluation
 }

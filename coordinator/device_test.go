@@ -131,6 +131,12 @@ func (d *device) learn(e *coordinator.Engine) bool {
 		return true
 	}
 	defer r.Close()
+	if centre := d.p.Task().Centre; centre != (secagg.Digest{}) {
+		c, err := e.Model(centre)
+		require.NoError(d.w.t, err)
+		defer c.Close()
+		require.NoError(d.w.t, d.p.Centre(c))
+	}
 	global, err := d.p.Model(r)
 	require.NoError(d.w.t, err)
 	local := global.Clone()

@@ -17,14 +17,17 @@ func (e *Engine) commit() {
 	next := e.head
 	next.rounds++
 	next.next(next.round+1, 1)
-	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, e.cfg.Plan.Optimizer().Name
+	next.model, next.modelSize, next.optimizer, next.moments = r.model, r.modelSize, r.optimizer, r.moments
 	next.ledger, next.lastRound, next.lastAttempt = e.cfg.Ledger.Head(), e.set.ID.Round, e.set.ID.Attempt
 	next.clipNorm = r.clipNorm
 	next.step, next.reputation = r.step, r.reputation
-	next.accept(r, e.head, e.cfg.Plan.Screening().Rollback)
+	moved := e.moves(e.head)
+	if moved {
+		next.accept(r, e.head, e.cfg.Plan.Screening().Rollback)
+	}
 	next.opposed = e.turned(r)
 	next.fallback, next.leftOut = false, nil
-	if ev := r.evaluation; ev != nil {
+	if ev := r.evaluation; ev != nil && moved { // between passes the same model is measured
 		if ev.Loss < next.bestLoss {
 			next.bestLoss, next.waited = ev.Loss, 0
 		} else {
@@ -161,6 +164,9 @@ func (e *Engine) report(out *round.Outcome, next head) Report {
 		ClipNorm: e.set.ClipNorm, Spent: e.spent(),
 		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: next.model,
 		Quarantined: len(e.quarantined())}
+	if pass, of := e.pass(e.head); of > 1 {
+		r.Pass = pass
+	}
 	for b, members := range out.Survivors {
 		switch {
 		case slices.Contains(out.Spoiled, b):

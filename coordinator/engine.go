@@ -314,7 +314,7 @@ func (e *Engine) resume() error {
 func (e *Engine) settle(b began) {
 	e.set = round.Settings{Plan: e.cfg.Plan,
 		ID: e.id(), Model: e.head.model, ModelSize: e.head.modelSize, Began: b.at, ClipNorm: e.head.clipNorm, Ledger: b.ledger,
-		Authority: secagg.AuthorityDigest(e.cfg.Authority), Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent}
+		Authority: secagg.AuthorityDigest(e.cfg.Authority), Fallback: e.head.fallback, LeftOut: e.head.leftOut, Absent: e.head.absent, Centre: e.centre(e.head)}
 	e.invite(b.drawn)
 	e.acc, e.adds, e.adding, e.pending = nil, nil, false, nil
 	e.checks = map[secagg.PartyID]bool{}

@@ -32,6 +32,7 @@ type Ended struct {
 	RolledBack  bool         `json:"rolled_back,omitempty"`
 	Alerts      []Alert      `json:"alerts,omitempty"`
 	Quarantined int          `json:"quarantined,omitempty"`
+	Pass        int          `json:"pass,omitempty"` // of the passes of rule rfa
 	Spent                    // absent without noise
 }
 
@@ -40,7 +41,7 @@ func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
 		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
 		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent, Figures: r.Figures.Bounded(), Holdout: r.Holdout,
-		RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined})
+		RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined, Pass: r.Pass})
 	return string(b), err
 }
 

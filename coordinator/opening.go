@@ -25,6 +25,7 @@ var ErrSpoiledVector = fault.New(fault.Aborted, "coordinator/spoiled-vector", "a
 // result is what opening a round made.
 type result struct {
 	model, optimizer secagg.Digest
+	moments          string // the optimiser whose moments they are
 	modelSize        int64
 	values           tensor.Model
 	weight, norm     float64
@@ -92,7 +93,12 @@ func (e *Engine) openSums(acc secagg.Accumulator, rebuild func() (secagg.Opening
 		squares += float64(u * u)
 	}
 	res.norm = math.Sqrt(squares)
-	if err := e.applyMean(res, update, h); err != nil {
+	if e.moves(h) {
+		err = e.applyMean(res, update, h)
+	} else {
+		err = e.stay(res, h)
+	}
+	if err != nil {
 		return res, err
 	}
 	return res, e.carry(res, update, h)
@@ -233,7 +239,7 @@ func (e *Engine) applyMean(res *result, mean []float64, h head) error {
 	if err := e.gate(res, model, h); err != nil {
 		return err
 	}
-	res.values = model
+	res.values, res.moments = model, e.cfg.Plan.Optimizer().Name
 	if res.model, res.modelSize, err = e.writeBlob(func(w io.Writer) error { return tensor.WriteSafetensors(w, model) }); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -145,7 +146,7 @@ func (e *Engine) Envelope(to secagg.PartyID, id secagg.RoundID, after uint32) (e
 	return env, ok && env.Step > after
 }
 
-// Model opens the model that clients of an attempt start from.
+// Model opens the model that clients of an attempt start from, or their centre.
 func (e *Engine) Model(digest secagg.Digest) (store.Reader, error) {
 	return e.cfg.Store.Blobs.Open(store.Digest(digest))
 }
@@ -162,7 +163,9 @@ type State struct {
 	Admitted, Uploads int
 	Model             secagg.Digest
 	ModelSize         int64
-	Failed            error
+	// Centre is what clients of the attempt weigh their updates by; zero but under rule rfa.
+	Centre secagg.Digest
+	Failed error
 	// View is what an attempt opens, and Unseen what it keeps from the coordinator.
 	View, Unseen string
 	// Alerts are those of the latest attempt that ended.
@@ -176,7 +179,7 @@ type State struct {
 func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := State{Status: e.head.status, Reason: e.head.reason, Rounds: int(e.head.rounds), Model: e.head.model, ModelSize: e.head.modelSize, Failed: e.failed}
+	s := State{Status: e.head.status, Reason: e.head.reason, Rounds: int(e.head.rounds), Model: e.head.model, ModelSize: e.head.modelSize, Centre: e.centre(e.head), Failed: e.failed}
 	view := e.cfg.Plan.Terms().View
 	s.View, s.Unseen, s.Alerts = view.String(), Unseen(view), slices.Clone(e.alerted)
 	for _, c := range e.quarantines {
@@ -187,6 +190,9 @@ func (e *Engine) State() State {
 	slices.Sort(s.Quarantined)
 	if e.machine != nil {
 		s.ID, s.Phase, s.Meaning = e.set.ID, e.machine.Phase(), e.machine.State().Meaning()
+		if pass, of := e.pass(e.head); of > 1 {
+			s.Meaning = fmt.Sprintf("pass %d of %d: %s", pass, of, s.Meaning)
+		}
 		s.Admitted, s.Uploads = e.machine.Admitted(), e.machine.Uploads()
 	}
 	return s

@@ -50,9 +50,10 @@ type Settings struct {
 	// Expected is how many clients were invited, if they were drawn by coins or fewer than
 	// wanted could be; zero for as many as the plan admits.
 	Expected int
-	// ClipNorm and Ledger are those of secagg.Task.
+	// ClipNorm, Ledger and Centre are those of secagg.Task.
 	ClipNorm float64
 	Ledger   secagg.LedgerHead
+	Centre   secagg.Digest
 }
 
 // Machine is one attempt. Not safe for concurrent use.
@@ -96,7 +97,7 @@ type upload struct {
 func New(s Settings) (*Machine, Effects) {
 	m := &Machine{set: s, state: Admitting, left: map[int]bool{}, greeted: map[int]uint32{}, uploads: map[int]upload{}, tasks: map[TaskID]Task{}, at: s.Began}
 	m.task = secagg.Task{Round: s.ID, Terms: s.Plan.Terms(), Rest: s.Plan.Rest(), Model: s.Model, ModelSize: s.ModelSize, Fallback: s.Fallback,
-		ClipNorm: s.ClipNorm, Ledger: s.Ledger}
+		ClipNorm: s.ClipNorm, Ledger: s.Ledger, Centre: s.Centre}
 	if m.task.Terms.Committee.Len() > 0 {
 		m.task.Authority = s.Authority
 	}

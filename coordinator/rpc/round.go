@@ -128,20 +128,21 @@ func (t roundService) Receive(req *choirv1.ReceiveRequest, stream choirv1grpc.Ro
 }
 
 // Fetch implements choirv1grpc.RoundServer. Only the model that the attempt starts
-// from is given out: other blobs of a run are not for clients.
+// from, and the centre of its pass, are given out: other blobs of a run are not for clients.
 func (t roundService) Fetch(req *choirv1.FetchRequest, stream choirv1grpc.Round_FetchServer) error {
 	r, id, err := t.attempt(req.GetRound())
 	if err != nil {
 		return err
 	}
 	state := r.engine.State()
-	if state.ID != id || !slices.Equal(req.GetModel(), state.Model[:]) {
+	wanted := state.Model
+	if slices.Equal(req.GetModel(), state.Centre[:]) {
+		wanted = state.Centre
+	}
+	if state.ID != id || !slices.Equal(req.GetModel(), wanted[:]) {
 		return coordinator.ErrNoRound.At("model of attempt %s", id)
 	}
-	if req.GetOffset() > uint64(state.ModelSize) {
-		return ErrMessage.At("offset %d of %d bytes", req.GetOffset(), state.ModelSize)
-	}
-	blob, err := r.engine.Model(state.Model)
+	blob, err := r.engine.Model(wanted)
 	if errors.Is(err, store.ErrNotFound) {
 		return coordinator.ErrNoRound.At("model of attempt %s", id)
 	}
@@ -149,5 +150,8 @@ func (t roundService) Fetch(req *choirv1.FetchRequest, stream choirv1grpc.Round_
 		return err
 	}
 	defer func() { _ = blob.Close() }() // only read from
+	if req.GetOffset() > uint64(blob.Size()) {
+		return ErrMessage.At("offset %d of %d bytes", req.GetOffset(), blob.Size())
+	}
 	return sendFile(blob, blob.Size(), int64(req.GetOffset()), stream.Send)
 }

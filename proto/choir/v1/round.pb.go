@@ -508,16 +508,16 @@ func (x *ReceiveResponse) GetData() []byte {
 	return nil
 }
 
-// FetchRequest asks for the model that an attempt starts from.
+// FetchRequest asks for the model that an attempt starts from, or for its centre.
 //
 // Next free number: 4.
 type FetchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The attempt.
 	Round *RoundId `protobuf:"bytes,1,opt,name=round,proto3" json:"round,omitempty"`
-	// secagg.Task.Model: the 32 bytes of the model's digest.
+	// secagg.Task.Model or Centre: the 32 bytes of its digest.
 	Model []byte `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
-	// Where to begin, in bytes of the model's safetensors file.
+	// Where to begin, in bytes of its safetensors file.
 	Offset        uint64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

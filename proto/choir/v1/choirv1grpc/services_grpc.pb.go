@@ -47,7 +47,7 @@ type RoundClient interface {
 	Send(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[v1.SendRequest, v1.SendResponse], error)
 	// Receive waits, for a while, for an envelope.
 	Receive(ctx context.Context, in *v1.ReceiveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.ReceiveResponse], error)
-	// Fetch streams the model that an attempt starts from.
+	// Fetch streams the model that an attempt starts from, or its centre.
 	Fetch(ctx context.Context, in *v1.FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.FetchResponse], error)
 	// UploadBegin says where an upload goes on. A stream of the same upload that is
 	// still under way ends first.
@@ -209,7 +209,7 @@ type RoundServer interface {
 	Send(grpc.ClientStreamingServer[v1.SendRequest, v1.SendResponse]) error
 	// Receive waits, for a while, for an envelope.
 	Receive(*v1.ReceiveRequest, grpc.ServerStreamingServer[v1.ReceiveResponse]) error
-	// Fetch streams the model that an attempt starts from.
+	// Fetch streams the model that an attempt starts from, or its centre.
 	Fetch(*v1.FetchRequest, grpc.ServerStreamingServer[v1.FetchResponse]) error
 	// UploadBegin says where an upload goes on. A stream of the same upload that is
 	// still under way ends first.
