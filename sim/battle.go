@@ -26,8 +26,9 @@ type battle struct {
 	global tensor.Model
 	known  *updates
 	step   []float32
-	honest []int // clients of the cohort, by index
-	bad    []int // its attackers, by place
+	centre []float32 // that updates are weighed by; nil for zero
+	honest []int     // clients of the cohort, by index
+	bad    []int     // its attackers, by place
 
 	once    sync.Once
 	vectors map[int][]float32 // by client: what it sends instead of its update
@@ -47,6 +48,18 @@ func (b *battle) prepare(at *attacker, task secagg.Task, known *updates) {
 	if b.global, err = readModel(bytes); err != nil {
 		b.sim.stop(fmt.Errorf("model of the attackers of %s: %w", b.id, err))
 		return
+	}
+	if task.Centre != (secagg.Digest{}) {
+		bytes, err := b.sim.model(task.Centre)
+		if err != nil {
+			return
+		}
+		centre, err := readModel(bytes)
+		if err != nil {
+			b.sim.stop(fmt.Errorf("centre of the attackers of %s: %w", b.id, err))
+			return
+		}
+		b.centre = centre.Values()
 	}
 	b.asked, b.task, b.known, b.step = true, task, known, b.adversaries.step
 	b.model = slices.Clone(b.global.Values()) // also where a run went back to an earlier one
@@ -70,7 +83,7 @@ func (b *battle) attack(at *attacker, global tensor.Model, own client.Update) (c
 		return own, nil
 	}
 	b.once.Do(b.craft)
-	at.party(b.id).arm(b.vectors[at.index], b.own[at.index], own.Examples, b.task)
+	at.party(b.id).arm(b.vectors[at.index], b.own[at.index], own.Examples, b)
 	if b.vectors[at.index] == nil {
 		return own, nil
 	}
@@ -169,7 +182,11 @@ func clipped(u client.Update, global tensor.Model, task secagg.Task) []float32 {
 		clear(out)
 		return out
 	}
-	if product, limit := weightOf(u.Examples, task)*norm, clipNorm(task); product > limit {
+	product, limit := norm, clipNorm(task)
+	if task.Terms.Weiszfeld == (secagg.Weiszfeld{}) { // else the update is clipped before it is weighed
+		product *= weightOf(u.Examples, task)
+	}
+	if product > limit {
 		for i := range out {
 			out[i] = float32(float64(out[i]) * (limit / product))
 		}
@@ -197,6 +214,9 @@ func (b *battle) aggregate(rows [][]float32) ([]float64, error) {
 		in.Reference = append(in.Reference, float64(x))
 	}
 	t := p.Terms()
+	if w := t.Weiszfeld; w != (secagg.Weiszfeld{}) {
+		return weighed(rows, b.centre, w, t.Encoding.ClipNorm), nil
+	}
 	var err error
 	if buckets := bucketsOf(t, len(rows)); buckets == len(rows) {
 		in.Vectors, err = robust.Float32(rows)
@@ -214,6 +234,22 @@ func (b *battle) aggregate(rows [][]float32) ([]float64, error) {
 	out := make([]float64, in.Vectors.Dim())
 	_, err = p.Rule().Combine(out, in)
 	return out, err
+}
+
+// weighed is the mean of rows as clients of one weight weigh them.
+func weighed(rows [][]float32, centre []float32, w secagg.Weiszfeld, clip float64) []float64 {
+	out, total := make([]float64, len(rows[0])), 0.0
+	for _, row := range rows {
+		beta := w.Weigh(1, row, centre, clip)
+		total += beta
+		for j, x := range row {
+			out[j] += float64(beta * float64(x))
+		}
+	}
+	for j := range out {
+		out[j] /= total
+	}
+	return out
 }
 
 // bucketsOf is the number of sums that are opened of a cohort of n.

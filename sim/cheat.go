@@ -66,12 +66,20 @@ func (p *byzantineParty) cheatInVector(vector []uint32, update *[]float32, weigh
 			vector[i] = top
 		}
 	case adversary.CheatFalseWeight:
-		i, _ := layout.Extra(secagg.ExtraWeight)
 		stated := math.Min(float64(top), math.Round(*weight*secagg.ExtraScale*a.Number("factor")))
-		vector[layout.Main()+i], *weight = uint32(stated), stated/secagg.ExtraScale
+		p.state(vector, stated)
+		*weight = stated / secagg.ExtraScale
 		*update = p.own
 	}
 	return nil
+}
+
+// state writes a weight, in steps of 1/ExtraScale, where the coordinator divides by it.
+func (p *byzantineParty) state(vector []uint32, steps float64) {
+	if q, err := p.task.Terms.Encoding.Check(); err == nil { // as it was when the vector was made
+		i, _ := q.Layout().Extra(secagg.ExtraWeight)
+		vector[q.Layout().Main()+i] = uint32(steps)
+	}
 }
 
 // cheatInUpload seals the vector. To hand out inconsistent shares under a scheme in which

@@ -3,12 +3,12 @@ package sim
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"time"
 
 	"github.com/choir-fl/choir/client"
 	"github.com/choir-fl/choir/coordinator"
-	"github.com/choir-fl/choir/coordinator/store"
 	"github.com/choir-fl/choir/fault"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
@@ -266,20 +266,24 @@ func (d *device) train() {
 		d.poll() // the coordinator is down; it says what is next
 		return
 	}
-	d.down += task.ModelSize
+	size := task.ModelSize
+	if task.Centre != (secagg.Digest{}) {
+		size += tensor.Size(task.Terms.Tensors)
+	}
+	d.down += size
 	cost := time.Duration(float64(s.devices.TrainPerExample)*float64(s.clients[d.index].Len())*float64(max(task.Terms.Training.Epochs, 1))*d.slow) +
-		s.network.transfer(task.ModelSize)
+		s.network.transfer(size)
 	var global tensor.Model
 	var update client.Update
 	var err, gone error
 	life, train := d.life, s.training(d, task)
 	s.world.compute(cost, func() {
-		var r store.Reader
-		if r, gone = e.Model(task.Model); gone != nil {
-			return
+		if task.Centre != (secagg.Digest{}) {
+			if gone = fetched(e, task.Centre, func(r io.Reader) { err = p.Centre(r) }); gone != nil || err != nil {
+				return
+			}
 		}
-		defer r.Close()
-		if global, err = p.Model(r); err == nil {
+		if gone = fetched(e, task.Model, func(r io.Reader) { global, err = p.Model(r) }); gone == nil && err == nil {
 			update, err = train(global)
 		}
 	}, func() {
@@ -297,6 +301,17 @@ func (d *device) train() {
 		var fx client.Effects
 		d.do(0, func() { fx, err = p.Trained(global, update) }, func() { d.apply(fx, err) })
 	})
+}
+
+// fetched reads a blob of the coordinator's; the error says that it is gone.
+func fetched(e *coordinator.Engine, digest secagg.Digest, read func(io.Reader)) error {
+	r, err := e.Model(digest)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	read(r)
+	return nil
 }
 
 func (d *device) seal() {

@@ -170,7 +170,7 @@ type evaluation struct {
 func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 	a := &s.attempt
 	out := Round{id: r.ID, Round: int(r.ID.Round), Attempt: int(r.ID.Attempt), Invited: r.Invited, Admitted: r.Admitted,
-		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, RolledBack: r.RolledBack, Dropped: a.dropped, model: r.Model,
+		Survivors: r.Survivors, Buckets: max(r.Buckets, 1), Short: r.Short, Spoiled: r.Spoiled, Outcome: Failed, Reason: r.Reason, RolledBack: r.RolledBack, Pass: r.Pass, Dropped: a.dropped, model: r.Model,
 		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
 		VirtualSeconds: r.Ended.Sub(r.Began).Seconds(), EpsilonReleased: r.Spent.Released, EpsilonCoordinator: r.Spent.Coordinator}
 	out.Attackers, out.Idle = s.adversaries.over(r, m) // before anything of the round is forgotten

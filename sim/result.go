@@ -65,6 +65,7 @@ type Round struct {
 	Outcome            string   `json:"outcome"`
 	Reason             string   `json:"reason,omitempty"`
 	RolledBack         bool     `json:"rolled_back,omitempty"` // to the run's best model
+	Pass               int      `json:"pass,omitempty"`        // at a step of the model, under rule rfa
 	TestAccuracy       *float64 `json:"test_accuracy"`
 	TestLoss           *float64 `json:"test_loss"`
 	AttackSuccess      *float64 `json:"attack_success"`           // of a backdoor: share of probes taken for its target

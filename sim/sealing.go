@@ -77,12 +77,13 @@ type byzantineParty struct {
 	own      []float32 // what it would have sent
 	examples int
 	task     secagg.Task
+	centre   []float32 // nil for zero
 }
 
 // arm lays an update ready.
-func (p *byzantineParty) arm(update, own []float32, examples int, task secagg.Task) {
+func (p *byzantineParty) arm(update, own []float32, examples int, b *battle) {
 	if p != nil {
-		p.armed, p.update, p.own, p.examples, p.task = true, update, own, examples, task
+		p.armed, p.update, p.own, p.examples, p.task, p.centre = true, update, own, examples, b.task, b.centre
 	}
 }
 
@@ -100,6 +101,9 @@ func (p *byzantineParty) Seal(vector []uint32, out io.Writer) (secagg.Reply, err
 		return secagg.Reply{}, err
 	}
 	if update != nil {
+		if p.attacker.attack.Cheat() != adversary.CheatFalseWeight {
+			weight = p.weigh(vector, update, weight)
+		}
 		if err := p.encode(vector, update, weight); err != nil {
 			return secagg.Reply{}, err
 		}
@@ -114,6 +118,18 @@ func finite(v []float32) bool {
 		}
 	}
 	return true
+}
+
+// weigh is the weight that keeps to the protocol for an update, which it states in the vector:
+// where clients weigh updates by their distance from a centre, that of what is sent.
+func (p *byzantineParty) weigh(vector []uint32, update []float32, weight float64) float64 {
+	t := p.task.Terms
+	if t.Weiszfeld == (secagg.Weiszfeld{}) {
+		return weight
+	}
+	weight = t.Weiszfeld.Weigh(weight, update, p.centre, t.Encoding.ClipNorm)
+	p.state(vector, weight*secagg.ExtraScale)
+	return weight
 }
 
 // encode writes weight times the update in place of the client's own, as packages field

@@ -64,7 +64,7 @@ func (t *trainer) local(index int, global tensor.Model, task secagg.Task) (clien
 	}
 	tr := task.Terms.Training
 	local, _, err := model.Train(net, global, data, model.Training{Epochs: tr.Epochs, Batch: tr.BatchSize, LearningRate: tr.LearningRate,
-		Momentum: tr.Momentum, Prox: tr.Prox}, t.shuffle(index, task.Round))
+		Momentum: tr.Momentum, Prox: tr.Prox}, t.shuffle(index, task))
 	if err != nil {
 		return out, err
 	}
@@ -72,14 +72,19 @@ func (t *trainer) local(index int, global tensor.Model, task secagg.Task) (clien
 	return out, err
 }
 
-// shuffle seeds the order of a client's examples in a round. It does not depend
-// on the attempt or the scheme, so that the same survivors give the same model.
-func (t *trainer) shuffle(index int, id secagg.RoundID) uint64 {
+// shuffle seeds the order of a client's examples in a round, or where several rounds ask for
+// the same update from one model, in all of them. It does not depend on the attempt or the
+// scheme, so that the same survivors give the same model.
+func (t *trainer) shuffle(index int, task secagg.Task) uint64 {
 	h := fnv.New64a()
 	var e secagg.Encoder
 	e.Uint(1, t.seed)
 	e.Uint(2, uint64(index))
-	e.Uint(3, uint64(id.Round))
+	if task.Terms.Weiszfeld == (secagg.Weiszfeld{}) {
+		e.Uint(3, uint64(task.Round.Round))
+	} else {
+		e.Digest(4, task.Model)
+	}
 	_, _ = h.Write(e.Encoded()) // a hash never fails
 	return h.Sum64()
 }
