@@ -117,7 +117,7 @@ func names(infos []robust.Info) (out []string) {
 // warning is what is to be said about a rule or pre-aggregator.
 func warning(name string) string {
 	name, _, _ = strings.Cut(name, ":")
-	for _, info := range append(robust.Rules(), robust.Preaggregators()...) {
+	for _, info := range slices.Concat(robust.Rules(), robust.ByClients(), robust.Preaggregators()) {
 		if info.Name == name {
 			return info.Warning
 		}
@@ -285,11 +285,12 @@ func newRobustListCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := cmd.OutOrStdout()
 			fmt.Fprint(w, `n vectors of length d, of which f may be Byzantine. bulyan chooses vectors first, by
-distances, and then values at each coordinate.
+distances, and then values at each coordinate. rfa is for plans:
+clients apply it to their own updates.
 
 `)
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			listRules(t, "rule", robust.Rules())
+			listRules(t, "rule", append(robust.Rules(), robust.ByClients()...))
 			fmt.Fprintln(t)
 			listRules(t, "pre-aggregator", robust.Preaggregators())
 			if err := t.Flush(); err != nil {
@@ -300,7 +301,7 @@ distances, and then values at each coordinate.
 				return err
 			}
 			fmt.Fprintln(w)
-			for _, info := range append(robust.Rules(), robust.Preaggregators()...) {
+			for _, info := range slices.Concat(robust.Rules(), robust.ByClients(), robust.Preaggregators()) {
 				if info.Warning != "" {
 					fmt.Fprintf(w, "warning: %s: %s\n", info.Name, info.Warning)
 				}
@@ -328,7 +329,7 @@ func listRules(t io.Writer, what string, infos []robust.Info) {
 // listParameters writes a table of all parameters.
 func listParameters(t io.Writer) {
 	fmt.Fprint(t, "\nparameter of\tname\tdefault\tunder byzfl\trange\tmeaning\n")
-	for _, info := range append(robust.Rules(), robust.Preaggregators()...) {
+	for _, info := range slices.Concat(robust.Rules(), robust.ByClients(), robust.Preaggregators()) {
 		for _, p := range info.Parameters {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", info.Name, p.Name, cmp.Or(p.Default, "none"), cmp.Or(p.ByzFL, "same"), p.Range, p.Meaning)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,6 +149,7 @@ func TestRobustApplyRefusesInOneLine(t *testing.T) {
 		"--rule krum --f=-1 --in b.csv":                                            {3, []string{"f -1"}},
 		"--rule krum --f 3 --in b.csv":                                             {3, []string{"7 vectors", "f = 3"}},
 		"--rule median --f 4 --in b.csv":                                           {3, []string{"7 vectors", "f = 4"}},
+		"--rule rfa --f 0 --in b.csv":                                              {3, []string{"clients weigh their own updates", "choose geometric-median"}},
 		"--rule krum --f 2 --in b.csv --pre hope":                                  {3, []string{`"hope"`}},
 		"--rule krum --f 2 --in b.csv --compat hope":                               {3, []string{`"hope"`}},
 		"--rule krum --f 2 --in b.csv --param tau=1":                               {3, []string{`"tau"`, "krum"}},
@@ -183,7 +185,7 @@ func TestRobustListNamesEveryRule(t *testing.T) {
 	t.Parallel()
 	o := robustly(t, t.TempDir(), "list")
 	require.Equal(t, 0, o.code)
-	for _, info := range append(robust.Rules(), robust.Preaggregators()...) {
+	for _, info := range slices.Concat(robust.Rules(), robust.ByClients(), robust.Preaggregators()) {
 		require.Contains(t, o.out, "\n"+info.Name+" ")
 		require.Contains(t, o.out, info.Precondition)
 		require.Contains(t, o.out, info.Warning)

@@ -41,12 +41,12 @@ func (a *attackFlags) register(cmd *cobra.Command) {
 	}
 	fl.StringVar(&a.spec, "attack", "", "what Byzantine clients do, as NAME or NAME:PARAMETER=VALUE,...: "+strings.Join(named, ", "))
 	fl.Float64Var(&a.byzantine, "byzantine", 0, "share of all clients that are Byzantine, in [0,0.5), rounded to a number of clients; what the plan reckons with is its own affair")
-	fl.StringVar(&a.rule, "rule", "", "aggregation rule: "+strings.Join(names(robust.Rules()), ", ")+" (overrides the plan; what only its rule has goes)")
+	fl.StringVar(&a.rule, "rule", "", "aggregation rule: "+strings.Join(names(append(robust.Rules(), robust.ByClients()...)), ", ")+" (overrides the plan; what only its rule has goes)")
 	fl.IntVar(&a.f, "f", 0, "number of Byzantine vectors that the rule is to withstand (overrides the plan)")
 	fl.StringSliceVar(&a.pre, "pre", nil, "pre-aggregators in the order in which they are applied, such as clip:2,nnm (overrides the plan)")
 	fl.StringArrayVar(&a.parameters, "param", nil, "a parameter of the rule as key=value; may be repeated (overrides the plan)")
 	completeWith(cmd, "attack", attacks...)
-	completeWith(cmd, "rule", names(robust.Rules())...)
+	completeWith(cmd, "rule", names(append(robust.Rules(), robust.ByClients()...))...)
 	completeWith(cmd, "pre", names(robust.Preaggregators())...)
 }
 
@@ -94,7 +94,8 @@ func (a *attackFlags) override(given func(string) bool, lit *plan.Literal) error
 		}
 		to.Parameters[key] = value
 	}
-	if given("view") && to.View == secagg.ViewVectors.String() { // nothing is divided, and nothing to fall back on
+	// Nothing is divided, and nothing to fall back on, among vectors, and where clients apply the rule.
+	if given("view") && to.View == secagg.ViewVectors.String() || given("rule") && a.rule == (robust.RFA{}).Name() {
 		to.Fallback, to.Buckets = "", plan.Buckets{}
 	}
 	return nil

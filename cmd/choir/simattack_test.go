@@ -114,3 +114,14 @@ func TestAttacksAndRulesAreCompleted(t *testing.T) {
 		}
 	}
 }
+
+func TestWeighedUpdatesAreSimulatedInPasses(t *testing.T) {
+	t.Parallel()
+	res := simulated(t, t.TempDir(), "--dp", "none", "--fidelity", "fast", "--clients", "20", "--cohort", "20", "--rounds", "4", "--rule", "rfa", "--param", "passes=2", "--param", "nu=0.2")
+	require.Equal(t, "rfa", res.Config.Rule)
+	for i, r := range res.Rounds {
+		require.Equal(t, i%2+1, r.Pass)
+	}
+	require.Equal(t, *res.Rounds[1].TestAccuracy, *res.Rounds[2].TestAccuracy)
+	require.NotEqual(t, *res.Rounds[0].TestAccuracy, *res.Rounds[1].TestAccuracy)
+}

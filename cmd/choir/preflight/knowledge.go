@@ -23,6 +23,8 @@ const (
 	noNoise  = "no noise is added, so membership inference and reconstruction against the bare sum are possible, and easier the fewer clients are in it"
 	subtract = "by asking overlapping cohorts to train from the same model, in two attempts or rounds, and subtracting their sums: roughly the update of those " +
 		"clients, even of a single one, that are in one and not in the other; nothing but noise prevents that"
+	subtractPasses = "by subtracting the sums of two passes, in which clients send the same updates, or by asking overlapping cohorts to train from the same model: nearly, and if it " +
+		"deviates in what centre it names exactly, the update of those clients, even of a single one, that are in one and not in the other; nothing but noise prevents that"
 	released = "every released model; the difference of two is the server optimiser's step along the exact mean update of a cohort"
 )
 

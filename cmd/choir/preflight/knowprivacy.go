@@ -60,6 +60,9 @@ func (f *Findings) bounded(v *float64, reason *string) string {
 
 // subtracting says what a coordinator gets that subtracts sums.
 func (f *Findings) subtracting() string {
+	if f.passes > 1 {
+		return subtractPasses
+	}
 	if f.exact() {
 		return subtract
 	}

@@ -57,6 +57,7 @@ type Findings struct {
 	Advice     *Advice     `json:"recommendation"`
 
 	corrupt int // clients, at most
+	passes  int // at one step of the model
 }
 
 // Rounds says how many clients and attempts there are.
@@ -112,7 +113,7 @@ func findings(p plan.Plan) (*Findings, error) {
 		Rounds: Rounds{Count: p.Rounds(), Attempts: p.Attempts(), Invited: p.Invited(), Cohort: p.CohortSize(), Minimum: p.Minimum(),
 			Early: p.CloseAt() > 0, CloseAt: p.CloseAt()},
 		Encoding: encodingOf(p), View: p.Terms().View.String(), Buckets: bucketsOf(p), Warnings: []string{},
-		corrupt: share(p.Invited(), l.Scheme.Corrupt),
+		corrupt: share(p.Invited(), l.Scheme.Corrupt), passes: p.Passes(),
 	}
 	var err error
 	if f.Privacy, err = privacyOf(p); err != nil {

@@ -26,6 +26,8 @@ func (f *Findings) WriteProse(w io.Writer, p plan.Plan) error {
 	paragraph("%s The server divides the sum by %s and applies it with %s.", protection(f), denominator(l), l.Optimizer.Name)
 	if f.Robustness.Resists {
 		paragraph("How vectors become one. %s", f.combined())
+	} else if f.Robustness.Passes != nil {
+		paragraph("How updates are weighed. %s", f.weighed())
 	}
 	paragraph("What the coordinator sees. %s", f.Sees())
 	paragraph("What others see. %s", others(f))

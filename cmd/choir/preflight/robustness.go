@@ -18,7 +18,7 @@ type Robustness struct {
 	Pre        []string          `json:"pre"`
 	Parameters map[string]string `json:"parameters"`
 	Compat     string            `json:"compat"`
-	// Resists is false for the bare mean, which withstands nobody.
+	// Resists is false for the bare mean, which withstands nobody, and for rule rfa.
 	Resists bool `json:"resists"`
 	// Breakdown, Precondition and Warning are what package robust says of the rule.
 	Breakdown    string `json:"breakdown"`
@@ -60,6 +60,10 @@ type Robustness struct {
 	// Influence bounds what one bad vector does to the result's norm, noise aside; null
 	// where no number is known for the rule.
 	Influence *float64 `json:"influence"`
+	// Passes is how many rounds make one step of the model under rule rfa, and WeightRatio how
+	// much more than another of as many examples a client may count in its sums; null under others.
+	Passes      *int     `json:"passes"`
+	WeightRatio *float64 `json:"weight_ratio"`
 
 	clipped bool // once it is opened
 }
@@ -76,10 +80,14 @@ func robustnessOf(p plan.Plan, f *Findings) Robustness {
 	for k, v := range a.Parameters {
 		out.Parameters[k] = v
 	}
-	for _, info := range robust.Rules() {
+	for _, info := range append(robust.Rules(), robust.ByClients()...) {
 		if info.Name == a.Rule {
 			out.Breakdown, out.Precondition, out.Warning = info.Breakdown, info.Precondition, info.Warning
 		}
+	}
+	if w := p.Terms().Weiszfeld; w != (secagg.Weiszfeld{}) {
+		ratio := 2 / w.Smoothing
+		out.Passes, out.WeightRatio = &w.Passes, &ratio
 	}
 	switch n := f.Privacy.Noise; {
 	case n != nil && f.Privacy.Mode == "distributed":
@@ -128,6 +136,10 @@ func (f *Findings) writeRobustness(section func(string), line func(string, strin
 	section("aggregation")
 	row("rule", "%s, on view %s", r.called(), f.View)
 	row("breakdown", "%s", r.Breakdown)
+	if r.Passes != nil {
+		row("passes", "%d rounds make one step of the model: clients send the same update in each, weighed by how near it is to the last sum", *r.Passes)
+		row("weights", "a client near the centre counts up to %.3g times as much as one of as many examples far off", *r.WeightRatio)
+	}
 	if r.MostVectors > 1 {
 		row("vectors m", "%d of a full cohort, of which %d may be missing, as short or spoiled; %d at least, of a cohort that is not full too", r.MostVectors, r.SpareVectors, r.FewestVectors)
 		row("worst case", "%d Byzantine of %d clients can be in %d of %d vectors", r.ByzantineClients, f.Rounds.Invited, r.WorstBad, r.MostVectors)
@@ -202,10 +214,26 @@ func (f *Findings) combined() string {
 		"more than f hold one %s. One bad vector reaches %s.", r.called(), r.Breakdown, r.MostVectors, r.FewestVectors, r.ByzantineClients, r.WorstBad, r.exceeding(), r.reach())
 }
 
+// weighed tells what rule rfa does, for prose.
+func (f *Findings) weighed() string {
+	r := f.Robustness
+	return fmt.Sprintf("The rule is rfa: clients multiply their updates by a weight that falls with the distance from a centre, the mean of the round before. "+
+		"%d rounds make one step of the model, and a client sends the same update in each. It counts up to %.3g times as much near the centre as far off. "+
+		"Data that poison pull the result little while they hold less than half the weight. A client that lies about its weight can set the result, within norm %.3g: nothing checks what it states.",
+		*r.Passes, *r.WeightRatio, r.BadNorm)
+}
+
 // warnRobustness says what the rule does not do.
 func (f *Findings) warnRobustness(l plan.Literal, say func(string, ...any)) {
 	r := f.Robustness
 	switch {
+	case r.Passes != nil:
+		say("aggregation.rule rfa: it withstands poisoned data, not clients that lie about their weight: each states its own, nothing checks it, and one that lies can set the result, within norm %g", r.BadNorm)
+		if *r.Passes > 1 {
+			say("aggregation.rule rfa: a client sends the same update in each of %d passes; where few clients are in one sum and not in another, by dropping out or because a coordinator left them out, the difference of the sums is nearly their update", *r.Passes)
+		}
+		say("aggregation.rule rfa: a coordinator that deviates chooses the centre that all weigh by, and so whose update the sum is most made of: up to %.3g times as much as of another", *r.WeightRatio)
+		say("aggregation.rule rfa: clients whose data are unlike the rest count less; hold it against the mean on data like theirs")
 	case !r.Resists:
 		say("aggregation.rule mean: it resists nobody, and clipping does not bind a corrupt client; one can push a sum to a norm of %.3g, where honest updates have at most %g each",
 			f.Encoding.CorruptNorm, f.Encoding.ClipNorm)

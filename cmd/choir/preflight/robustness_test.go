@@ -13,6 +13,7 @@ import (
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/coordinator/robust"
 	"github.com/choir-fl/choir/secagg/oneshot"
+	"github.com/choir-fl/choir/secagg/pairwise"
 	"github.com/choir-fl/choir/secagg/plain"
 )
 
@@ -164,4 +165,31 @@ func TestReportOfSingleVectorsSpeaksOfClients(t *testing.T) {
 	var prose bytes.Buffer
 	require.NoError(t, f.WriteProse(&prose, check(t, l)))
 	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "each in a vector of its own")
+}
+
+func TestWeighedUpdatesAreSaidToWithstandNoLiars(t *testing.T) {
+	l := literal(pairwise.Name, 40, 0.1, 0)
+	l.Aggregation, l.Rounds.Count = plan.Aggregation{Rule: "rfa", Byzantine: 0.2}, 30
+	f := examine(t, l)
+	require.Equal(t, 3, *f.Robustness.Passes)
+	require.Equal(t, 20., *f.Robustness.WeightRatio)
+	require.False(t, f.Robustness.Resists)
+	require.Contains(t, f.Robustness.Breakdown, "0 of those that lie about their weight")
+	warned := strings.Join(f.Warnings, "\n")
+	require.Contains(t, warned, "it withstands poisoned data, not clients that lie about their weight")
+	require.Contains(t, warned, "the same update in each of 3 passes")
+	require.Contains(t, warned, "up to 20 times as much as of another")
+	text := oneLine(t, f)
+	require.Contains(t, text, "3 rounds make one step of the model")
+	require.Contains(t, text, "by subtracting the sums of two passes")
+	var prose bytes.Buffer
+	require.NoError(t, f.WriteProse(&prose, check(t, l)))
+	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "A client that lies about its weight can set the result, within norm 8")
+
+	down := f.Bytes.Down
+	l.Aggregation = plan.Aggregation{}
+	mean := examine(t, l)
+	require.Nil(t, mean.Robustness.Passes)
+	require.Greater(t, down, mean.Bytes.Down+4*int64(f.Parameters), "the centre is fetched too")
+	require.NotContains(t, oneLine(t, mean), "two passes")
 }

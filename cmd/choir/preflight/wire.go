@@ -100,6 +100,9 @@ func (f frame) first(body, roster, announced int) int {
 func (f frame) join(b *Bytes) {
 	b.add("join", identity, f.task())
 	b.add("model", 0, int(tensor.Size(f.p.Terms().Tensors)))
+	if f.p.Terms().Weiszfeld != (secagg.Weiszfeld{}) {
+		b.add("centre", 0, int(tensor.Size(f.p.Terms().Tensors)))
+	}
 }
 
 // task is the length of the offer of a task.
@@ -107,6 +110,9 @@ func (f frame) task() int {
 	t := secagg.Task{Round: f.round(), Terms: f.p.Terms(), Rest: f.p.Rest(), Model: secagg.Hash("model"), ModelSize: tensor.Size(f.p.Terms().Tensors)}
 	if t.Terms.Committee.Len() > 0 {
 		t.Authority = secagg.Hash("authority")
+	}
+	if t.Terms.Weiszfeld != (secagg.Weiszfeld{}) {
+		t.Centre = secagg.Hash("centre")
 	}
 	if f.p.Guarantee().Stated() {
 		t.ClipNorm, t.Ledger = t.Terms.Encoding.ClipNorm, secagg.LedgerHead{Count: uint64(2 * f.p.Rounds() * f.p.Attempts()), Digest: secagg.Hash("ledger")}
