@@ -265,6 +265,7 @@ training:
 aggregation:
   # mean resists nobody. Rules that do, trimmed-mean first among them, combine the means of
   # buckets: docs/ROBUSTNESS.md says which, and choir plan check what each is up against.
+  # rfa, without noise, needs no buckets: clients weigh their own updates, and may not lie.
   rule: mean
 {{- if not .Coins}}
   # f: 0 # Byzantine bucket means that the rule withstands
