@@ -9,13 +9,15 @@ import (
 
 // Names of alerts.
 const (
-	AlertCosine     = "cosine"      // aggregates turned against the ones before them, twice in a row
-	AlertExcluded   = "excluded"    // the rule left out more vectors than were expected to be bad
-	AlertRecallDrop = "recall_drop" // one class was forgotten while accuracy held
-	AlertNormRatio  = "norm_ratio"  // a vector is far longer than the median one
-	AlertDuplicates = "duplicates"  // several vectors are nearly equal
-	AlertGate       = "gate"        // the gate refused the model
-	AlertRollback   = "rollback"    // the run went back to its best model
+	AlertCosine     = "cosine"        // aggregates turned against the ones before them, twice in a row
+	AlertExcluded   = "excluded"      // the rule left out more vectors than were expected to be bad
+	AlertRecallDrop = "recall_drop"   // one class was forgotten while accuracy held
+	AlertHoldout    = "holdout_drop"  // accuracy on the holdout fell out of its trend
+	AlertCusum      = "holdout_cusum" // the loss on the holdout rose, at once or little by little
+	AlertNormRatio  = "norm_ratio"    // a vector is far longer than the median one
+	AlertDuplicates = "duplicates"    // several vectors are nearly equal
+	AlertGate       = "gate"          // the gate refused the model
+	AlertRollback   = "rollback"      // the run went back to its best model
 )
 
 // Alert is something about an attempt that a person should look at. It has no effect.
@@ -74,6 +76,24 @@ func (e *Engine) alerts(p *result, opposed int) []Alert {
 		if class, drop := largestDrop(*p.before, *p.measured); drop > most && p.before.Accuracy-p.measured.Accuracy < most {
 			out = append(out, Alert{Name: AlertRecallDrop, What: fmt.Sprintf("recall of class %d fell while accuracy held", class), Value: drop, Threshold: most})
 		}
+	}
+	if p.measured != nil {
+		out = append(out, e.trendAlerts(p.measured)...)
+	}
+	return out
+}
+
+// trendAlerts are those of a model that is worse than the trend.
+func (e *Engine) trendAlerts(m *Measurement) (out []Alert) {
+	a, expected := e.cfg.Plan.Screening().Alerts, e.head.trend
+	_, drop, cusum := e.followed(m)
+	if most := cmp.Or(a.HoldoutSigma, defaultHoldoutSigma); drop > most {
+		out = append(out, Alert{Name: AlertHoldout, What: fmt.Sprintf("accuracy on the holdout is %.4f where %.4f was expected: a fall by so many standard deviations", m.Accuracy, expected.accuracy.mean),
+			Value: drop, Threshold: most})
+	}
+	if most := cmp.Or(a.Cusum, defaultCusum); cusum > most {
+		out = append(out, Alert{Name: AlertCusum, What: fmt.Sprintf("loss on the holdout is %.4g where %.4g was expected: with what it rose before, a sum of so many standard deviations", m.Loss, expected.loss.mean),
+			Value: cusum, Threshold: most})
 	}
 	return out
 }

@@ -116,12 +116,18 @@ type Report struct {
 	// client since the run began, this attempt included; zero without noise.
 	ClipNorm float64
 	Spent    Spent
+	// Clipped is the share of the expected clients whose updates were clipped, from the sum
+	// of their bits, which is noised: it may be below 0 or above 1, and who did not come
+	// counts a half. Nil where the plan does not adapt the clip norm: nothing else tells.
+	Clipped *float64
 	// UpdateNorm is the L2 norm of the mean update.
 	UpdateNorm float64
 	// Figures say what the rule did and what it saw; nil if nothing was opened.
 	Figures *Figures
 	// Holdout measures the new model, or the one that was refused; nil without a holdout.
 	Holdout *Measurement
+	// Trend is what Holdout leads to expect of the next attempt's model; nil without one.
+	Trend *Trend
 	// RolledBack says that Model is the run's best one, to which it went back.
 	RolledBack bool
 	Alerts     []Alert

@@ -122,14 +122,19 @@ func (d *decoder) read(values []float64, sum *secagg.Sum) ([]float64, error) {
 	return extras, nil
 }
 
-// nextClipNorm adapts the clip norm to the share of clients that were not clipped: half,
-// and how many more than half of them there are, noised, over the number that was expected.
-func (e *Engine) nextClipNorm(clipNorm, centred float64) (float64, error) {
+// belowClipNorm is the share of clients that were not clipped: half, and how many more
+// than half of them there are, noised, over the number that was expected.
+func (e *Engine) belowClipNorm(centred float64) float64 {
+	return 0.5 + centred/float64(e.cfg.Plan.CohortSize())
+}
+
+// nextClipNorm adapts the clip norm to that share.
+func (e *Engine) nextClipNorm(clipNorm, below float64) (float64, error) {
 	rule, ok := e.cfg.Plan.ClipRule()
 	if !ok {
 		return clipNorm, nil
 	}
-	return rule.Next(clipNorm, 0.5+centred/float64(e.cfg.Plan.CohortSize()))
+	return rule.Next(clipNorm, below)
 }
 
 // sums decodes an opened sum with all the noise that is due.

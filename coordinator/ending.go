@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,9 @@ func (e *Engine) commit() {
 		next.accept(r, e.head, e.cfg.Plan.Screening().Rollback)
 	}
 	next.opposed = e.turned(r)
+	if r.measured != nil {
+		next.trend, _, _ = e.followed(r.measured)
+	}
 	next.fallback, next.leftOut = false, nil
 	if ev := r.evaluation; ev != nil && moved { // between passes the same model is measured
 		if ev.Loss < next.bestLoss {
@@ -157,13 +161,18 @@ func (e *Engine) turned(r *result) uint32 {
 	return e.head.opposed + 1
 }
 
+// followed holds a measurement against the trend.
+func (e *Engine) followed(m *Measurement) (next trend, drop, cusum float64) {
+	return e.head.trend.follow(*m, cmp.Or(e.cfg.Plan.Screening().Alerts.Cusum, defaultCusum))
+}
+
 // report sums up an attempt that ended with next as the head.
 func (e *Engine) report(out *round.Outcome, next head) Report {
 	r := Report{ID: e.set.ID, Began: time.Unix(0, int64(e.set.Began)), Ended: e.cfg.Host.Now(), Invited: e.invitations(),
 		Admitted: e.machine.Admitted(), Buckets: len(out.Survivors), Released: out.Released, Reason: out.Reason, Culprits: slices.Clone(out.Culprits),
 		ClipNorm: e.set.ClipNorm, Spent: e.spent(),
 		Members: slices.Clone(out.Survivors), Spoiled: len(out.Spoiled), UploadBytes: e.bytes, Parent: e.set.Model, Model: next.model,
-		Quarantined: len(e.quarantined())}
+		Quarantined: len(e.quarantined()), Trend: next.trend.shown()}
 	if pass, of := e.pass(e.head); of > 1 {
 		r.Pass = pass
 	}
@@ -188,7 +197,7 @@ func (e *Engine) report(out *round.Outcome, next head) Report {
 		}
 	}
 	if p := e.pending; out.Released && p != nil {
-		r.Weight, r.UpdateNorm, r.Evaluation = p.weight, p.norm, p.evaluation
+		r.Weight, r.UpdateNorm, r.Evaluation, r.Clipped = p.weight, p.norm, p.evaluation, p.clipped
 	}
 	return r
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"cmp"
-	"encoding/binary"
 	"io"
 	"math"
 	"slices"
@@ -17,8 +16,10 @@ type Figures struct {
 	View    string `json:"view"` // of the attempt: sum, bucket_means, vectors
 	Rule    string `json:"rule"`
 	Vectors int    `json:"vectors"` // that were combined
+	// F is how many Byzantine vectors the rule is set for, of the number of a full cohort.
+	F int `json:"f,omitempty"`
 	// Excluded is the share of them that has no part in the result. Rules by coordinates
-	// exclude nobody.
+	// exclude nobody. F over Vectors is what it is held against.
 	Excluded float64 `json:"excluded"`
 	// Carried is the weight of the last step in the result.
 	Carried float64 `json:"carried,omitempty"`
@@ -31,6 +32,9 @@ type Figures struct {
 	// Duplicates is the size of the largest group of vectors that are equal to a hundredth
 	// of their length; 0 if there is none.
 	Duplicates int `json:"duplicates,omitempty"`
+	// Norms are the least, the lower quartile, the median, the upper quartile and the largest
+	// of the vectors' norms, interpolated between neighbours (Hyndman and Fan, 1996, type 7).
+	Norms []float64 `json:"norms,omitempty"`
 	// Each holds a line for each vector, in the order of buckets, then for those that were
 	// left out; none under view sum.
 	Each []Figure `json:"each,omitempty"`
@@ -54,6 +58,12 @@ type Figure struct {
 	NormRatio *float64 `json:"norm_ratio,omitempty"`
 	// Cosine is that of it and the aggregate; nil if one of them is zero.
 	Cosine *float64 `json:"cosine,omitempty"`
+	// Score is the Krum score: the sum of the squared distances to the n - f - 2 nearest
+	// others of n vectors (Blanchard et al., NeurIPS 2017, section 3), whatever the rule. Rank
+	// is its place among all, 1 for the least; equal scores have one rank. Nil and 0 with
+	// fewer than f + 3 vectors, and with more than can be compared.
+	Score *float64 `json:"score,omitempty"`
+	Rank  int      `json:"rank,omitempty"`
 	// Group numbers the group of duplicates that it belongs to, from 1, which is the largest;
 	// 0 if it has none.
 	Group int `json:"group,omitempty"`
@@ -90,7 +100,7 @@ func (e *Engine) figures(s secagg.Session, vectors []opened, leftOut []left, out
 	if s.Binding.Fallback {
 		view = secagg.ViewBucketMeans
 	}
-	f := &Figures{View: view.String(), Rule: e.cfg.Plan.Rule().Name(), Vectors: len(vectors), Excluded: float64(len(out.Excluded)) / float64(len(vectors)),
+	f := &Figures{View: view.String(), Rule: e.cfg.Plan.Rule().Name(), Vectors: len(vectors), F: e.cfg.Plan.RuleSpec().F, Excluded: float64(len(out.Excluded)) / float64(len(vectors)),
 		Cosine: cosine(update, last)}
 	if c := figure(out.Carried); c != nil {
 		f.Carried = *c
@@ -102,7 +112,8 @@ func (e *Engine) figures(s secagg.Session, vectors []opened, leftOut []left, out
 	each(len(vectors), func(i int) {
 		norms[i], cosines[i] = math.Sqrt(dot(vectors[i].mean, vectors[i].mean)), cosine(vectors[i].mean, update)
 	})
-	middle := median(norms)
+	f.Norms = quartiles(norms)
+	middle := f.Norms[2]
 	for i, v := range vectors {
 		line := Figure{Bucket: v.bucket, Client: v.client, Clients: v.clients, Excluded: slices.Contains(out.Excluded, i), Cosine: cosines[i]}
 		if out.Weights != nil {
@@ -111,9 +122,12 @@ func (e *Engine) figures(s secagg.Session, vectors []opened, leftOut []left, out
 		line.NormRatio = figure(norms[i] / middle)
 		f.Each = append(f.Each, line)
 	}
-	var groups [][]int
-	f.TopEigenvalue, groups = likeness(vectors, coins, each)
-	for g, members := range groups {
+	alike := likeness(vectors, f.F, coins, each)
+	f.TopEigenvalue = alike.top
+	for i, score := range alike.scores {
+		f.Each[i].Score, f.Each[i].Rank = figure(score), alike.rank(i)
+	}
+	for g, members := range alike.groups {
 		f.Duplicates = max(f.Duplicates, len(members))
 		for _, i := range members {
 			f.Each[i].Group = g + 1
@@ -183,151 +197,16 @@ func cosine[T float32 | float64](a []float64, b []T) *float64 {
 	return figure(max(-1, min(1, c))) // NaN stays what it is
 }
 
-func median(values []float64) float64 {
+// quartiles are the least, the quartiles and the largest of at least one value.
+func quartiles(values []float64) []float64 {
 	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// Bounds of what likeness costs: the most vectors, and products of coordinates in all.
-const (
-	mostCompared = 2048
-	mostProducts = 1 << 30
-)
-
-// likeness compares the vectors with each other: which share of their variance lies in
-// one direction, and which of them are duplicates. Where the model is too large for that,
-// coordinates that the coins choose stand for all.
-func likeness(vectors []opened, coins io.Reader, each func(int, func(int))) (top *float64, groups [][]int) {
-	n := len(vectors)
-	if n < 2 || n > mostCompared {
-		return nil, nil
-	}
-	rows := centred(vectors, min(len(vectors[0].mean), max(1, mostProducts/(n*n))), coins, each)
-	gram := make([][]float64, n)
-	longest := make([]float64, n) // squared lengths before they were centred
-	each(n, func(i int) {
-		gram[i], longest[i] = make([]float64, n), rows[i].squared
-		for j := range i + 1 {
-			gram[i][j] = dot(rows[i].values, rows[j].values)
-		}
-	})
-	for i := range gram {
-		for j := range i {
-			gram[j][i] = gram[i][j]
+	out := make([]float64, 5)
+	for i := range out {
+		at, quarters := i*(len(sorted)-1)/4, float64(i*(len(sorted)-1)%4)
+		out[i] = sorted[at]
+		if quarters > 0 {
+			out[i] += float64(quarters / 4 * (sorted[at+1] - sorted[at]))
 		}
 	}
-	if n > 2 {
-		top = topShare(gram)
-	}
-	return top, duplicates(gram, longest)
-}
-
-// row is a vector at the chosen coordinates, less the mean of all.
-type row struct {
-	values  []float64
-	squared float64 // length before
-}
-
-func centred(vectors []opened, most int, coins io.Reader, each func(int, func(int))) []row {
-	d := len(vectors[0].mean)
-	var chosen []int // nil: all
-	if most < d {
-		chosen = make([]int, most)
-		var b [8]byte
-		for i := range chosen {
-			_, _ = io.ReadFull(coins, b[:]) // a field.Stream never fails
-			chosen[i] = int(binary.LittleEndian.Uint64(b[:]) % uint64(d))
-		}
-	}
-	rows := make([]row, len(vectors))
-	each(len(vectors), func(i int) {
-		if chosen == nil {
-			rows[i].values = slices.Clone(vectors[i].mean)
-		} else {
-			rows[i].values = make([]float64, most)
-			for j, at := range chosen {
-				rows[i].values[j] = vectors[i].mean[at]
-			}
-		}
-		rows[i].squared = dot(rows[i].values, rows[i].values)
-	})
-	mean := make([]float64, most)
-	for i := range rows {
-		for j, x := range rows[i].values {
-			mean[j] += x
-		}
-	}
-	each(len(rows), func(i int) {
-		for j := range mean {
-			rows[i].values[j] -= mean[j] / float64(len(rows))
-		}
-	})
-	return rows
-}
-
-// topShare is the largest eigenvalue of a Gram matrix over the sum of all, by power
-// iteration from its longest row; nil if that is zero.
-func topShare(gram [][]float64) *float64 {
-	const iterations = 200
-	trace, longest := 0.0, 0
-	for i := range gram {
-		trace += gram[i][i]
-		if gram[i][i] > gram[longest][longest] {
-			longest = i
-		}
-	}
-	if !(trace > 0) {
-		return nil
-	}
-	v, value := slices.Clone(gram[longest]), 0.0
-	for range iterations {
-		length := math.Sqrt(dot(v, v))
-		if !(length > 0) {
-			return nil
-		}
-		for i := range v {
-			v[i] /= length
-		}
-		next := make([]float64, len(v))
-		for i := range gram {
-			next[i] = dot(gram[i], v)
-		}
-		value, v = dot(next, v), next
-	}
-	return figure(min(1, value/trace))
-}
-
-// duplicates groups rows by near equality: what is near one of a group belongs to it.
-func duplicates(gram [][]float64, squared []float64) [][]int {
-	group := make([]int, len(gram))
-	for i := range group {
-		group[i] = i
-	}
-	for i := range gram {
-		for j := range i {
-			distance := gram[i][i] + gram[j][j] - 2*gram[i][j]
-			if distance > duplicateDistance*duplicateDistance*max(squared[i], squared[j]) || group[i] == group[j] {
-				continue
-			}
-			into, from := min(group[i], group[j]), max(group[i], group[j])
-			for k := range group {
-				if group[k] == from {
-					group[k] = into
-				}
-			}
-		}
-	}
-	members := map[int][]int{}
-	for i, g := range group {
-		members[g] = append(members[g], i)
-	}
-	var out [][]int
-	for g := range gram {
-		if len(members[g]) > 1 {
-			out = append(out, members[g])
-		}
-	}
-	slices.SortStableFunc(out, func(a, b []int) int { return cmp.Compare(len(b), len(a)) })
 	return out
 }

@@ -26,25 +26,23 @@ func coins() *field.Stream { return field.NewStream([32]byte{7}) }
 func TestLargestEigenvaluesShareIsThatOfTheVariance(t *testing.T) {
 	each := parallel.Workers(2)
 	// Variances 9 and 4 along two axes: squares about the mean add up to 18 and 8.
-	top, _ := likeness(vectorsOf([]float64{8, 1}, []float64{2, 1}, []float64{5, 3}, []float64{5, -1}), coins(), each)
+	top := likeness(vectorsOf([]float64{8, 1}, []float64{2, 1}, []float64{5, 3}, []float64{5, -1}), 0, coins(), each).top
 	require.InDelta(t, 18./26, *top, 1e-9)
-	top, _ = likeness(vectorsOf([]float64{1, 1}, []float64{2, 2}, []float64{4, 4}), coins(), each)
+	top = likeness(vectorsOf([]float64{1, 1}, []float64{2, 2}, []float64{4, 4}), 0, coins(), each).top
 	require.InDelta(t, 1, *top, 1e-9)
-	top, groups := likeness(vectorsOf([]float64{1, 1}, []float64{1, 1}, []float64{1, 1}), coins(), each)
-	require.Nil(t, top, "there is no variance")
-	require.Equal(t, [][]int{{0, 1, 2}}, groups)
-	top, _ = likeness(vectorsOf([]float64{1, 2}, []float64{2, 1}), coins(), each)
+	equal := likeness(vectorsOf([]float64{1, 1}, []float64{1, 1}, []float64{1, 1}), 0, coins(), each)
+	require.Nil(t, equal.top, "there is no variance")
+	require.Equal(t, [][]int{{0, 1, 2}}, equal.groups)
+	top = likeness(vectorsOf([]float64{1, 2}, []float64{2, 1}), 0, coins(), each).top
 	require.Nil(t, top, "of two, all of it lies in one direction")
-	top, groups = likeness(vectorsOf([]float64{1, 2}), coins(), each)
-	require.Nil(t, top)
-	require.Nil(t, groups)
+	require.Zero(t, likeness(vectorsOf([]float64{1, 2}), 0, coins(), each))
 }
 
 func TestNearlyEqualVectorsAreGroupedTheLargestGroupFirst(t *testing.T) {
 	a, b := []float64{1, 0, 0}, []float64{0, 1, 0}
-	_, groups := likeness(vectorsOf(a, b, []float64{0.999, 0.001, 0}, []float64{0, 1.001, 0}, []float64{0, 0, 1}, []float64{0, 1.005, 0}, []float64{-1, 0, 0}), coins(), parallel.Workers(2))
+	groups := likeness(vectorsOf(a, b, []float64{0.999, 0.001, 0}, []float64{0, 1.001, 0}, []float64{0, 0, 1}, []float64{0, 1.005, 0}, []float64{-1, 0, 0}), 0, coins(), parallel.Workers(2)).groups
 	require.Equal(t, [][]int{{1, 3, 5}, {0, 2}}, groups)
-	_, groups = likeness(vectorsOf(a, []float64{1.011, 0, 0}, b, []float64{0.02, 1, 0}), coins(), parallel.Workers(1))
+	groups = likeness(vectorsOf(a, []float64{1.011, 0, 0}, b, []float64{0.02, 1, 0}), 0, coins(), parallel.Workers(1)).groups
 	require.Empty(t, groups, "a hundredth of the longer one is the limit")
 }
 
@@ -59,9 +57,32 @@ func TestLikenessOfLargeVectorsIsThatOfASample(t *testing.T) {
 	require.Equal(t, 55., all[0].squared)
 	require.Equal(t, []float64{1, 2, 3, 4, 5}, rows[0].mean, "the vectors are left as they are")
 	many := make([]opened, mostCompared+1)
-	top, groups := likeness(many, coins(), nil)
-	require.Nil(t, top)
-	require.Nil(t, groups)
+	require.Zero(t, likeness(many, 0, coins(), nil))
+}
+
+func TestKrumScoresAreSumsOfTheNearestSquaredDistances(t *testing.T) {
+	// On a line at 0, 1, 3, 7 and 20: with f 1 the two nearest others count.
+	line := vectorsOf([]float64{0, 0}, []float64{1, 0}, []float64{3, 0}, []float64{7, 0}, []float64{20, 0})
+	got := likeness(line, 1, coins(), parallel.Workers(2))
+	for i, want := range []float64{1 + 9, 1 + 4, 4 + 9, 16 + 36, 169 + 289} {
+		require.InDelta(t, want, got.scores[i], 1e-9, "%d", i)
+	}
+	for i, want := range []int{2, 1, 3, 4, 5} {
+		require.Equal(t, want, got.rank(i), "%d", i)
+	}
+	require.Nil(t, likeness(line[:3], 1, coins(), parallel.Workers(1)).scores, "n - f - 2 is nobody")
+	require.Len(t, likeness(line[:4], 1, coins(), parallel.Workers(1)).scores, 4)
+	ties := likeness(vectorsOf([]float64{0, 0}, []float64{2, 0}, []float64{2, 2}, []float64{0, 2}, []float64{11, 11}), 1, coins(), parallel.Workers(1))
+	require.Equal(t, []int{1, 1, 1, 1, 5}, []int{ties.rank(0), ties.rank(1), ties.rank(2), ties.rank(3), ties.rank(4)})
+	require.Equal(t, []float64{20, 20}, krumScores([][]float64{{5, 0}, {0, 5}}, 1, 2), "a sample stands for all")
+	require.Equal(t, []float64{0, 0}, krumScores([][]float64{{1, 1 + 1e-15}, {1 + 1e-15, 1}}, 1, 1), "no square is below zero")
+}
+
+func TestQuartilesOfNormsAreInterpolated(t *testing.T) {
+	require.Equal(t, []float64{1, 1.75, 2.5, 3.25, 4}, quartiles([]float64{4, 1, 3, 2}))
+	require.Equal(t, []float64{0, 1, 2, 3, 9}, quartiles([]float64{9, 3, 2, 1, 0}))
+	require.Equal(t, []float64{5, 5, 5, 5, 5}, quartiles([]float64{5}))
+	require.Equal(t, []float64{1, 1.5, 2, 2.5, 3}, quartiles([]float64{3, 1}))
 }
 
 func TestFiguresThatAreNoNumbersAreNotWritten(t *testing.T) {
@@ -71,8 +92,6 @@ func TestFiguresThatAreNoNumbersAreNotWritten(t *testing.T) {
 	require.Nil(t, figure(math.Inf(-1)))
 	require.Equal(t, -1., *cosine([]float64{3, 4}, []float64{-6, -8}))
 	require.Nil(t, topShare([][]float64{{math.Inf(1), 0}, {0, 1}}))
-	require.Equal(t, 2.5, median([]float64{4, 1, 3, 2}))
-	require.Equal(t, 3., median([]float64{4, 1, 3}))
 }
 
 // The line of an attempt is in the head, which is small: however many vectors there were.
@@ -80,7 +99,7 @@ func TestHistoryKeepsTheVectorsThatStandOut(t *testing.T) {
 	f := &Figures{View: "vectors", Rule: "multi-krum", Vectors: 5000}
 	for i := range 5000 {
 		ratio := 1 + float64(i%100)/1000
-		f.Each = append(f.Each, Figure{Bucket: i, Client: secagg.PartyID("client-with-a-name-as-long-as-names-may-be-at-most-0123456789abc"), Clients: 1, NormRatio: &ratio, Cosine: &ratio, Weight: &ratio})
+		f.Each = append(f.Each, Figure{Bucket: i, Client: secagg.PartyID("client-with-a-name-as-long-as-names-may-be-at-most-0123456789abc"), Clients: 1, NormRatio: &ratio, Cosine: &ratio, Weight: &ratio, Score: &ratio, Rank: 1 + i})
 	}
 	long := 9.
 	f.Each[4000].NormRatio, f.Each[17].Excluded, f.Each[3000].Spoiled, f.Each[2500].Group = &long, true, true, 1

@@ -177,7 +177,7 @@ func (h *head) accept(p *result, parent head, rollback int) {
 
 // refuse notes a refused attempt, and goes back to the best model after as many in a row
 // as the plan says: failures of another kind between them do not count either way. What
-// the later models led to, moments and last step, is given up with them. It reports
+// the later models led to, moments, last step and trend, is given up with them. It reports
 // whether it went back.
 func (h *head) refuse(rollback int) bool {
 	h.refused++
@@ -187,6 +187,6 @@ func (h *head) refuse(rollback int) bool {
 	b := h.best
 	h.model, h.modelSize, h.lastRound, h.lastAttempt = b.model, b.size, b.round, b.attempt
 	h.optimizer, h.moments, h.step = secagg.Digest{}, "", secagg.Digest{}
-	h.refused, h.opposed = 0, 0
+	h.refused, h.opposed, h.trend = 0, 0, trend{}
 	return true
 }

@@ -113,6 +113,54 @@ func TestBackdooredModelIsRefused(t *testing.T) {
 	}
 }
 
+// The holdout's accuracy steps up and down a little, and falls in round 7, after a restart.
+func TestFallOutOfTheTrendRaisesAlertsAlsoAfterARestart(t *testing.T) {
+	for name, restart := range map[string]bool{"": false, "restarted": true} {
+		t.Run(name, func(t *testing.T) {
+			w := screened(8, plan.Screening{Alerts: plan.Alerts{RecallDrop: 1}}, byWeight)(t)
+			for _, d := range w.devices {
+				d.size = func(id secagg.RoundID) float32 {
+					switch {
+					case id.Round == 7:
+						return -0.4
+					case id.Round%2 == 0:
+						return -0.01
+					}
+					return 0.01
+				}
+			}
+			w.start()
+			w.until("round 7", func() bool { return w.engine.State().Rounds == 6 })
+			if change := w.change; restart {
+				w.start()
+				w.change = change
+			}
+			require.Equal(t, coordinator.Finished, w.run().Status)
+			for i, h := range w.history() {
+				require.EqualValues(t, i+1, h.Trend.Models)
+				if i == 6 {
+					require.Contains(t, names(h.Alerts), coordinator.AlertHoldout)
+				} else {
+					require.NotContains(t, names(h.Alerts), coordinator.AlertHoldout, "round %d", i+1)
+				}
+			}
+			require.InDelta(t, 0.502, w.history()[4].Trend.Accuracy, 0.002)
+		})
+	}
+}
+
+// What is refused has no part in what is expected of the next, and what a run went back
+// from has none either.
+func TestTrendIsThatOfAcceptedModels(t *testing.T) {
+	w := turning(2)(t)
+	w.start()
+	require.Equal(t, coordinator.Finished, w.run().Status)
+	h := w.history()
+	require.Len(t, h, 5)
+	require.EqualValues(t, []any{uint32(1), uint32(2), uint32(2), (*coordinator.Trend)(nil), uint32(1)},
+		[]any{h[0].Trend.Models, h[1].Trend.Models, h[2].Trend.Models, h[3].Trend, h[4].Trend.Models})
+}
+
 // What a gate refused was opened: its cost stays.
 func TestRefusedAttemptStaysCharged(t *testing.T) {
 	asked := 0

@@ -72,6 +72,7 @@ type head struct {
 	best             best
 	refused          uint32 // attempts that the gate refused since it let one pass
 	opposed          uint32 // released rounds in a row whose aggregate turned against the last
+	trend            trend
 }
 
 // blobs are those that the head leads to, zero ones included.
@@ -137,6 +138,7 @@ func (h head) encode() []byte {
 	e.Message(28, h.best.encode)
 	e.Uint(29, uint64(h.refused))
 	e.Uint(30, uint64(h.opposed))
+	e.Message(31, h.trend.encode)
 	return e.Encoded()
 }
 
@@ -156,9 +158,13 @@ func decodeHead(b []byte) (head, error) {
 	h.step, h.reputation = d.Digest(26), d.Digest(27)
 	chosen := d.Bytes(28)
 	h.refused, h.opposed = uint32(d.Size(29, 1<<31)), uint32(d.Size(30, 1<<31))
+	expected := d.Bytes(31)
 	err := d.Close()
 	if err == nil && len(chosen) > 0 {
 		h.best, err = decodeBest(chosen)
+	}
+	if err == nil && len(expected) > 0 {
+		h.trend, err = decodeTrend(expected)
 	}
 	if err != nil {
 		return head{}, ErrHead.Because(err)

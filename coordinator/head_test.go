@@ -21,7 +21,8 @@ func fullHead() head {
 		optimizer: d("optimizer"), moments: "fedadam", seed: d("seed"), ledger: secagg.LedgerHead{Count: 9, Digest: d("ledger")}, audit: d("audit"), bestLoss: 0.25, waited: 7, ended: "{}",
 		fallback: true, leftOut: []secagg.PartyID{"decryptor:a"}, absent: []secagg.PartyID{"decryptor:b", "decryptor:c"},
 		clipNorm: 1.5, lastRound: 4, lastAttempt: 6, noise: d("noise"),
-		step: d("step"), reputation: d("reputation"), best: best{d("best"), 4321, 0.75, 2, 3}, refused: 1, opposed: 8}
+		step: d("step"), reputation: d("reputation"), best: best{d("best"), 4321, 0.75, 2, 3}, refused: 1, opposed: 8,
+		trend: trend{7, smoothed{0.5, 0.25}, smoothed{1.5, 0.125}, 2.5}}
 }
 
 func TestHeadSurvivesItsEncodingWithEveryField(t *testing.T) {
@@ -45,7 +46,7 @@ func TestHeadOfAnotherVersionIsRefused(t *testing.T) {
 	later := bytes.Clone(good)
 	later[2] = 2
 	for name, b := range map[string][]byte{"later version": later, "no version": good[3:], "nothing": nil, "cut": good[:40],
-		"a field of a later version": append(good, 31, 1, 1)} {
+		"a field of a later version": append(good, 32, 1, 1)} {
 		_, err := decodeHead(b)
 		require.ErrorIs(t, err, ErrHead, name)
 	}

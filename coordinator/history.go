@@ -26,9 +26,11 @@ type Ended struct {
 	UpdateNorm float64     `json:"update_norm"`
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
 	ClipNorm   float64     `json:"clip_norm,omitempty"`
+	Clipped    *float64    `json:"clipped,omitempty"`
 	// Of the figures at most 64 lines are kept, of those that stand out most.
 	Figures     *Figures     `json:"figures,omitempty"`
 	Holdout     *Measurement `json:"holdout,omitempty"`
+	Trend       *Trend       `json:"holdout_trend,omitempty"`
 	RolledBack  bool         `json:"rolled_back,omitempty"`
 	Alerts      []Alert      `json:"alerts,omitempty"`
 	Quarantined int          `json:"quarantined,omitempty"`
@@ -41,7 +43,7 @@ func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
 		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
 		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent, Figures: r.Figures.Bounded(), Holdout: r.Holdout,
-		RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined, Pass: r.Pass})
+		Clipped: r.Clipped, Trend: r.Trend, RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined, Pass: r.Pass})
 	return string(b), err
 }
 

@@ -264,7 +264,12 @@ func TestClipNormMovesToTheQuantileAndLasts(t *testing.T) {
 				norm := 1.0
 				for i, r := range clean.reports {
 					require.Equal(t, r.ClipNorm, clean.history()[i].ClipNorm)
+					require.Equal(t, r.Clipped, clean.history()[i].Clipped)
 					norm = r.ClipNorm
+					if i > 0 { // as the clip norm moved, so many were clipped (Andrew et al., 2021, algorithm 1)
+						before := clean.reports[i-1]
+						require.InDelta(t, norm, before.ClipNorm*math.Exp(-0.5*(max(0, min(1, 1-*before.Clipped))-0.5)), 1e-9)
+					}
 				}
 				require.Equal(t, 1.0, clean.reports[0].ClipNorm)
 				if size < 1 {

@@ -31,7 +31,8 @@ type result struct {
 	weight, norm     float64
 	evaluation       *Evaluation
 	clipNorm         float64 // of the next round
-	spoiled, liars   []int   // buckets, parties; also if there is no model
+	clipped          *float64
+	spoiled, liars   []int // buckets, parties; also if there is no model
 
 	// What of it is known also if there is no model.
 	figures    *Figures
@@ -178,9 +179,11 @@ func (e *Engine) combine(res *result, sums []secagg.Sum, d *decoder, s secagg.Se
 	}
 	if i, ok := q.Layout().Extra(secagg.ExtraClipBit); ok {
 		var err error
-		if res.clipNorm, err = e.nextClipNorm(res.clipNorm, totals[i]); err != nil {
+		below := e.belowClipNorm(totals[i])
+		if res.clipNorm, err = e.nextClipNorm(res.clipNorm, below); err != nil {
 			return nil, err
 		}
+		res.clipped = figure(1 - below)
 	}
 	return e.apply(res, means, s, h)
 }

@@ -204,6 +204,17 @@ func TestReputationFollowsWhatTheRuleLeavesOut(t *testing.T) {
 	for _, r := range w.reports {
 		require.Equal(t, 5, r.Survivors, "nobody is left out of a cohort for it")
 		require.InDelta(t, 0.2, r.Figures.Excluded, 1e-12)
+		require.Equal(t, 1, r.Figures.F)
+		require.Nil(t, r.Clipped, "nobody tells")
+		at := slices.IndexFunc(r.Figures.Each, func(v coordinator.Figure) bool { return v.Excluded })
+		odd := r.Figures.Each[at]
+		require.Equal(t, map[bool]secagg.PartyID{true: "client-4", false: "client-0"}[r.ID.Round < 3], odd.Client)
+		require.Equal(t, 5, odd.Rank)
+		length := r.Figures.Norms[2]
+		require.InDeltaSlice(t, []float64{length, length, length, length, 18 * length}, r.Figures.Norms, 0.01)
+		for i, v := range r.Figures.Each {
+			require.True(t, i == at || *v.Score < *odd.Score/10, "client %s", v.Client)
+		}
 		require.Equal(t, []string{coordinator.AlertNormRatio}, names(r.Alerts), "f of n is expected")
 		require.InDelta(t, 18, r.Alerts[0].Value, 0.01)
 	}

@@ -371,14 +371,16 @@ func TestViewOfVectorsIsThatOfBucketsOfOne(t *testing.T) {
 
 func TestScreeningThatMeansNothingIsRefusedUnderItsKey(t *testing.T) {
 	for key, change := range map[string]func(*plan.Screening){
-		"screening.recall_drop":        func(s *plan.Screening) { s.RecallDrop = 1.1 },
-		"screening.backdoor_rate":      func(s *plan.Screening) { s.BackdoorRate = math.NaN() },
-		"screening.rollback":           func(s *plan.Screening) { s.Rollback = 2 },
-		"screening.alerts.cosine":      func(s *plan.Screening) { s.Alerts.Cosine = -1.5 },
-		"screening.alerts.excluded":    func(s *plan.Screening) { s.Alerts.Excluded = -0.1 },
-		"screening.alerts.recall_drop": func(s *plan.Screening) { s.Alerts.RecallDrop = 2 },
-		"screening.alerts.norm_ratio":  func(s *plan.Screening) { s.Alerts.NormRatio = math.Inf(1) },
-		"screening.alerts.duplicates":  func(s *plan.Screening) { s.Alerts.Duplicates = -1 },
+		"screening.recall_drop":          func(s *plan.Screening) { s.RecallDrop = 1.1 },
+		"screening.backdoor_rate":        func(s *plan.Screening) { s.BackdoorRate = math.NaN() },
+		"screening.rollback":             func(s *plan.Screening) { s.Rollback = 2 },
+		"screening.alerts.cosine":        func(s *plan.Screening) { s.Alerts.Cosine = -1.5 },
+		"screening.alerts.excluded":      func(s *plan.Screening) { s.Alerts.Excluded = -0.1 },
+		"screening.alerts.recall_drop":   func(s *plan.Screening) { s.Alerts.RecallDrop = 2 },
+		"screening.alerts.norm_ratio":    func(s *plan.Screening) { s.Alerts.NormRatio = math.Inf(1) },
+		"screening.alerts.duplicates":    func(s *plan.Screening) { s.Alerts.Duplicates = -1 },
+		"screening.alerts.holdout_sigma": func(s *plan.Screening) { s.Alerts.HoldoutSigma = -3 },
+		"screening.alerts.cusum":         func(s *plan.Screening) { s.Alerts.Cusum = math.NaN() },
 	} {
 		l := sound()
 		change(&l.Screening)
@@ -420,7 +422,7 @@ func TestRuleAndScreeningSurviveTheirFile(t *testing.T) {
 	l.Training.WorkerMomentum = 0.9
 	l.Aggregation = plan.Aggregation{Rule: "multi-krum", F: 3, Byzantine: 0.05, Pre: []string{"clip:2", "nnm"}, Compat: "byzfl",
 		Parameters: map[string]string{"keep": "5", "neighbours": "original", "tau": "1e-3", "a": "-0.5"}}
-	l.Screening = plan.Screening{RecallDrop: 0.1, BackdoorRate: 0.2, Rollback: 3, Alerts: plan.Alerts{Cosine: -0.5, Excluded: 0.3, RecallDrop: 0.1, NormRatio: 3, Duplicates: 2}}
+	l.Screening = plan.Screening{RecallDrop: 0.1, BackdoorRate: 0.2, Rollback: 3, Alerts: plan.Alerts{Cosine: -0.5, Excluded: 0.3, RecallDrop: 0.1, NormRatio: 3, Duplicates: 2, HoldoutSigma: 4, Cusum: 6}}
 	file, err := l.Format()
 	require.NoError(t, err)
 	back, err := parse(file)

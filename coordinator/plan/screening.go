@@ -34,6 +34,12 @@ type Alerts struct {
 	NormRatio float64 `yaml:"norm_ratio,omitempty"`
 	// Duplicates is the most vectors that may be nearly equal.
 	Duplicates int `yaml:"duplicates,omitempty"`
+	// HoldoutSigma is how far accuracy on the holdout may fall below its moving average, in
+	// standard deviations.
+	HoldoutSigma float64 `yaml:"holdout_sigma,omitempty"`
+	// Cusum is the most that the rises of the loss on the holdout may add up to, in standard
+	// deviations.
+	Cusum float64 `yaml:"cusum,omitempty"`
 }
 
 // Gate reports whether aggregates are held against the holdout.
@@ -49,7 +55,12 @@ func checkScreening(c *checker, s Screening) {
 	c.unless(s.Rollback >= 0 && s.Rollback <= math.MaxInt32, "screening.rollback", "%d is not in 0..%d", s.Rollback, math.MaxInt32)
 	c.unless(s.Rollback == 0 || s.Gate(), "screening.rollback", "no attempt is refused without recall_drop or backdoor_rate")
 	c.unless(math.Abs(s.Alerts.Cosine) <= 1, "screening.alerts.cosine", "%v is not in [-1,1]", s.Alerts.Cosine)
-	c.unless(s.Alerts.NormRatio >= 0 && s.Alerts.NormRatio <= math.MaxFloat64, "screening.alerts.norm_ratio", "%v is negative or no number", s.Alerts.NormRatio)
+	for _, x := range []struct {
+		key   string
+		ratio float64
+	}{{"norm_ratio", s.Alerts.NormRatio}, {"holdout_sigma", s.Alerts.HoldoutSigma}, {"cusum", s.Alerts.Cusum}} {
+		c.unless(x.ratio >= 0 && x.ratio <= math.MaxFloat64, "screening.alerts."+x.key, "%v is negative or no number", x.ratio)
+	}
 	c.unless(s.Alerts.Duplicates >= 0 && s.Alerts.Duplicates <= secagg.MaxRoster, "screening.alerts.duplicates", "%d is not in 0..%d", s.Alerts.Duplicates, secagg.MaxRoster)
 }
 
@@ -62,4 +73,6 @@ func (s Screening) encode(e *secagg.Encoder) {
 	e.Float(6, s.Alerts.RecallDrop)
 	e.Float(7, s.Alerts.NormRatio)
 	e.Uint(8, uint64(s.Alerts.Duplicates))
+	e.Float(9, s.Alerts.HoldoutSigma)
+	e.Float(10, s.Alerts.Cusum)
 }

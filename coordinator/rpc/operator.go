@@ -165,7 +165,8 @@ func wireReport(r coordinator.Report) *choirv1.RoundReport {
 		Admitted: uint32(r.Admitted), Survivors: uint32(r.Survivors), Buckets: uint32(r.Buckets), Released: r.Released, Reason: r.Reason,
 		Model: r.Model[:], UploadBytes: uint64(r.UploadBytes), UpdateNorm: r.UpdateNorm,
 		Privacy: wirePrivacy(r.Spent, r.ClipNorm), Figures: wireFigures(r.Figures), Holdout: wireMeasurement(r.Holdout),
-		RolledBack: r.RolledBack, Alerts: wireAlerts(r.Alerts), Quarantined: uint32(r.Quarantined)}
+		RolledBack: r.RolledBack, Alerts: wireAlerts(r.Alerts), Quarantined: uint32(r.Quarantined),
+		Clipped: r.Clipped, Trend: wireTrend(r.Trend)}
 	for _, c := range r.Culprits[:min(len(r.Culprits), maxCulprits)] {
 		out.Culprits = append(out.Culprits, string(c))
 	}

@@ -46,10 +46,10 @@ func wireFigures(f *coordinator.Figures) *choirv1.Figures {
 	}
 	f = f.Bounded()
 	out := &choirv1.Figures{View: f.View, Rule: f.Rule, Vectors: uint32(f.Vectors), Excluded: f.Excluded, Carried: f.Carried, Cosine: f.Cosine,
-		TopEigenvalue: f.TopEigenvalue, Duplicates: uint32(f.Duplicates), Omitted: uint32(f.Omitted)}
+		TopEigenvalue: f.TopEigenvalue, Duplicates: uint32(f.Duplicates), Omitted: uint32(f.Omitted), F: uint32(f.F), Norms: f.Norms}
 	for _, v := range f.Each {
 		out.Each = append(out.Each, &choirv1.Figure{Bucket: uint32(v.Bucket), Client: string(v.Client), Clients: uint32(v.Clients), Spoiled: v.Spoiled,
-			Weightless: v.Weightless, Excluded: v.Excluded, Weight: v.Weight, NormRatio: v.NormRatio, Cosine: v.Cosine, Group: uint32(v.Group)})
+			Weightless: v.Weightless, Excluded: v.Excluded, Weight: v.Weight, NormRatio: v.NormRatio, Cosine: v.Cosine, Group: uint32(v.Group), Score: v.Score, Rank: uint32(v.Rank)})
 	}
 	return out
 }
@@ -59,4 +59,11 @@ func wireMeasurement(m *coordinator.Measurement) *choirv1.Measurement {
 		return nil
 	}
 	return &choirv1.Measurement{Recall: m.Recall, Accuracy: m.Accuracy, Loss: m.Loss, Probe: m.Probe}
+}
+
+func wireTrend(t *coordinator.Trend) *choirv1.Trend {
+	if t == nil {
+		return nil
+	}
+	return &choirv1.Trend{Models: t.Models, Accuracy: t.Accuracy, AccuracyDeviation: t.AccuracyDeviation, Loss: t.Loss, LossDeviation: t.LossDeviation, Cusum: t.Cusum}
 }

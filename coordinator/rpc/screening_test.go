@@ -52,6 +52,10 @@ func TestOperatorSeesWhatTheRuleDidAndWhatCannotBeSeen(t *testing.T) {
 	require.Len(t, reports, 2)
 	f := reports[1].GetFigures()
 	require.Equal(t, []any{"vectors", "multi-krum", uint32(5), 0.2}, []any{f.GetView(), f.GetRule(), f.GetVectors(), f.GetExcluded()})
+	require.EqualValues(t, 1, f.GetF())
+	require.Len(t, f.GetNorms(), 5)
+	require.Greater(t, f.GetNorms()[4], 1.5*f.GetNorms()[2])
+	require.Nil(t, reports[0].Clipped)
 	require.Nil(t, reports[0].GetFigures().Cosine)
 	require.InDelta(t, 1, f.GetCosine(), 1e-3)
 	require.NotNil(t, f.TopEigenvalue)
@@ -60,6 +64,7 @@ func TestOperatorSeesWhatTheRuleDidAndWhatCannotBeSeen(t *testing.T) {
 	for _, v := range f.GetEach() {
 		if v.GetExcluded() {
 			excluded = v.GetClient()
+			require.EqualValues(t, 5, v.GetRank())
 			require.Zero(t, v.GetWeight())
 			require.Greater(t, v.GetNormRatio(), 1.5)
 		} else {
@@ -67,6 +72,7 @@ func TestOperatorSeesWhatTheRuleDidAndWhatCannotBeSeen(t *testing.T) {
 		}
 		require.EqualValues(t, 1, v.GetClients())
 		require.NotNil(t, v.Cosine)
+		require.NotNil(t, v.Score)
 	}
 	require.Equal(t, "a04", excluded, "it adds far more")
 	require.Len(t, reports[1].GetAlerts(), 1)
@@ -78,6 +84,7 @@ func TestOperatorSeesWhatTheRuleDidAndWhatCannotBeSeen(t *testing.T) {
 	require.Len(t, state.GetAlerts(), 1)
 	require.Equal(t, []float64{1, 0, -1}, reports[1].GetHoldout().GetRecall())
 	require.Equal(t, []float64{0.5, 2, 0.25}, []float64{reports[1].GetHoldout().GetAccuracy(), reports[1].GetHoldout().GetLoss(), reports[1].GetHoldout().GetProbe()})
+	require.Equal(t, []any{uint32(2), 0.5, 2.}, []any{reports[1].GetTrend().GetModels(), reports[1].GetTrend().GetAccuracy(), reports[1].GetTrend().GetLoss()})
 	require.Len(t, state.GetReputations(), 5)
 	worst := state.GetReputations()[0]
 	require.Equal(t, []any{"a04", 0., uint64(2)}, []any{worst.GetClient(), worst.GetInclusion(), worst.GetRounds()})

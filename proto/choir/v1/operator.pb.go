@@ -421,7 +421,8 @@ func (x *RunState) GetReputations() []*Reputation {
 // Next free number: 7.
 type Alert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Alert.Name: cosine, excluded, recall_drop, norm_ratio, duplicates, gate, rollback.
+	// Alert.Name: cosine, excluded, recall_drop, holdout_drop, holdout_cusum, norm_ratio,
+	// duplicates, gate, rollback.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Alert.What, in words.
 	What string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
@@ -578,7 +579,7 @@ func (x *Reputation) GetRounds() uint64 {
 
 // Figures say what a rule did with what an attempt opened: coordinator.Figures.
 //
-// Next free number: 11.
+// Next free number: 13.
 type Figures struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Figures.View of the attempt.
@@ -600,7 +601,11 @@ type Figures struct {
 	// Figures.Each: the lines that stand out most.
 	Each []*Figure `protobuf:"bytes,9,rep,name=each,proto3" json:"each,omitempty"`
 	// Figures.Omitted: how many lines are left out.
-	Omitted       uint32 `protobuf:"varint,10,opt,name=omitted,proto3" json:"omitted,omitempty"`
+	Omitted uint32 `protobuf:"varint,10,opt,name=omitted,proto3" json:"omitted,omitempty"`
+	// Figures.F.
+	F uint32 `protobuf:"varint,11,opt,name=f,proto3" json:"f,omitempty"`
+	// Figures.Norms: least, quartiles and largest. None under view sum.
+	Norms         []float64 `protobuf:"fixed64,12,rep,packed,name=norms,proto3" json:"norms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -705,9 +710,23 @@ func (x *Figures) GetOmitted() uint32 {
 	return 0
 }
 
+func (x *Figures) GetF() uint32 {
+	if x != nil {
+		return x.F
+	}
+	return 0
+}
+
+func (x *Figures) GetNorms() []float64 {
+	if x != nil {
+		return x.Norms
+	}
+	return nil
+}
+
 // Figure says what became of one vector: coordinator.Figure.
 //
-// Next free number: 11.
+// Next free number: 13.
 type Figure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Figure.Bucket.
@@ -729,7 +748,11 @@ type Figure struct {
 	// Figure.Cosine. Absent if there is none.
 	Cosine *float64 `protobuf:"fixed64,9,opt,name=cosine,proto3,oneof" json:"cosine,omitempty"`
 	// Figure.Group; 0 if it has none.
-	Group         uint32 `protobuf:"varint,10,opt,name=group,proto3" json:"group,omitempty"`
+	Group uint32 `protobuf:"varint,10,opt,name=group,proto3" json:"group,omitempty"`
+	// Figure.Score. Absent if there is none.
+	Score *float64 `protobuf:"fixed64,11,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	// Figure.Rank; 0 if it has none.
+	Rank          uint32 `protobuf:"varint,12,opt,name=rank,proto3" json:"rank,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -834,6 +857,20 @@ func (x *Figure) GetGroup() uint32 {
 	return 0
 }
 
+func (x *Figure) GetScore() float64 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *Figure) GetRank() uint32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
 // Measurement is what the coordinator's holdout says of a model: coordinator.Measurement.
 //
 // Next free number: 5.
@@ -909,6 +946,100 @@ func (x *Measurement) GetProbe() float64 {
 	return 0
 }
 
+// Trend is what the coordinator's holdout leads to expect of the next model:
+// coordinator.Trend.
+//
+// Next free number: 7.
+type Trend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Trend.Models that it follows from.
+	Models uint32 `protobuf:"varint,1,opt,name=models,proto3" json:"models,omitempty"`
+	// Trend.Accuracy.
+	Accuracy float64 `protobuf:"fixed64,2,opt,name=accuracy,proto3" json:"accuracy,omitempty"`
+	// Trend.AccuracyDeviation.
+	AccuracyDeviation float64 `protobuf:"fixed64,3,opt,name=accuracy_deviation,json=accuracyDeviation,proto3" json:"accuracy_deviation,omitempty"`
+	// Trend.Loss.
+	Loss float64 `protobuf:"fixed64,4,opt,name=loss,proto3" json:"loss,omitempty"`
+	// Trend.LossDeviation.
+	LossDeviation float64 `protobuf:"fixed64,5,opt,name=loss_deviation,json=lossDeviation,proto3" json:"loss_deviation,omitempty"`
+	// Trend.Cusum of the loss, in deviations.
+	Cusum         float64 `protobuf:"fixed64,6,opt,name=cusum,proto3" json:"cusum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trend) Reset() {
+	*x = Trend{}
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trend) ProtoMessage() {}
+
+func (x *Trend) ProtoReflect() protoreflect.Message {
+	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trend.ProtoReflect.Descriptor instead.
+func (*Trend) Descriptor() ([]byte, []int) {
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Trend) GetModels() uint32 {
+	if x != nil {
+		return x.Models
+	}
+	return 0
+}
+
+func (x *Trend) GetAccuracy() float64 {
+	if x != nil {
+		return x.Accuracy
+	}
+	return 0
+}
+
+func (x *Trend) GetAccuracyDeviation() float64 {
+	if x != nil {
+		return x.AccuracyDeviation
+	}
+	return 0
+}
+
+func (x *Trend) GetLoss() float64 {
+	if x != nil {
+		return x.Loss
+	}
+	return 0
+}
+
+func (x *Trend) GetLossDeviation() float64 {
+	if x != nil {
+		return x.LossDeviation
+	}
+	return 0
+}
+
+func (x *Trend) GetCusum() float64 {
+	if x != nil {
+		return x.Cusum
+	}
+	return 0
+}
+
 // Privacy is what has been learned of one client since a run began, charged attempts
 // that released nothing included.
 //
@@ -929,7 +1060,7 @@ type Privacy struct {
 
 func (x *Privacy) Reset() {
 	*x = Privacy{}
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1072,7 @@ func (x *Privacy) String() string {
 func (*Privacy) ProtoMessage() {}
 
 func (x *Privacy) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[9]
+	mi := &file_choir_v1_operator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1085,7 @@ func (x *Privacy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
 func (*Privacy) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{9}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Privacy) GetEpsilonReleased() float64 {
@@ -996,7 +1127,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1139,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[10]
+	mi := &file_choir_v1_operator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1152,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{10}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
 }
 
 // ListRunsResponse lists the runs by job.
@@ -1037,7 +1168,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1180,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[11]
+	mi := &file_choir_v1_operator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1193,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{11}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunState {
@@ -1089,7 +1220,7 @@ type Evaluation struct {
 
 func (x *Evaluation) Reset() {
 	*x = Evaluation{}
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1232,7 @@ func (x *Evaluation) String() string {
 func (*Evaluation) ProtoMessage() {}
 
 func (x *Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[12]
+	mi := &file_choir_v1_operator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1245,7 @@ func (x *Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
 func (*Evaluation) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{12}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Evaluation) GetWeight() float64 {
@@ -1140,7 +1271,7 @@ func (x *Evaluation) GetLoss() float64 {
 
 // RoundReport is how an attempt ended: coordinator.Report.
 //
-// Next free number: 21.
+// Next free number: 23.
 type RoundReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Report.ID.
@@ -1183,14 +1314,19 @@ type RoundReport struct {
 	// Report.Alerts.
 	Alerts []*Alert `protobuf:"bytes,19,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	// Report.Quarantined: how many clients were left out of the attempt.
-	Quarantined   uint32 `protobuf:"varint,20,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Quarantined uint32 `protobuf:"varint,20,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Report.Clipped: the noised share of clients whose updates were clipped. Absent where
+	// the clip norm is not adapted.
+	Clipped *float64 `protobuf:"fixed64,21,opt,name=clipped,proto3,oneof" json:"clipped,omitempty"`
+	// Report.Trend. Absent without a holdout.
+	Trend         *Trend `protobuf:"bytes,22,opt,name=trend,proto3" json:"trend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoundReport) Reset() {
 	*x = RoundReport{}
-	mi := &file_choir_v1_operator_proto_msgTypes[13]
+	mi := &file_choir_v1_operator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1338,7 @@ func (x *RoundReport) String() string {
 func (*RoundReport) ProtoMessage() {}
 
 func (x *RoundReport) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[13]
+	mi := &file_choir_v1_operator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1351,7 @@ func (x *RoundReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundReport.ProtoReflect.Descriptor instead.
 func (*RoundReport) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{13}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RoundReport) GetId() *RoundId {
@@ -1358,6 +1494,20 @@ func (x *RoundReport) GetQuarantined() uint32 {
 	return 0
 }
 
+func (x *RoundReport) GetClipped() float64 {
+	if x != nil && x.Clipped != nil {
+		return *x.Clipped
+	}
+	return 0
+}
+
+func (x *RoundReport) GetTrend() *Trend {
+	if x != nil {
+		return x.Trend
+	}
+	return nil
+}
+
 // WatchRunResponse tells what changed: the state, or an attempt that ended.
 //
 // Next free number: 3.
@@ -1373,7 +1523,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[14]
+	mi := &file_choir_v1_operator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1535,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[14]
+	mi := &file_choir_v1_operator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1548,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{14}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchRunResponse) GetState() *RunState {
@@ -1432,7 +1582,7 @@ type QuarantineRequest struct {
 
 func (x *QuarantineRequest) Reset() {
 	*x = QuarantineRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[15]
+	mi := &file_choir_v1_operator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1594,7 @@ func (x *QuarantineRequest) String() string {
 func (*QuarantineRequest) ProtoMessage() {}
 
 func (x *QuarantineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[15]
+	mi := &file_choir_v1_operator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1607,7 @@ func (x *QuarantineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuarantineRequest.ProtoReflect.Descriptor instead.
 func (*QuarantineRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{15}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *QuarantineRequest) GetJob() string {
@@ -1498,7 +1648,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[16]
+	mi := &file_choir_v1_operator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1660,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[16]
+	mi := &file_choir_v1_operator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1673,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{16}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateTokenRequest) GetRole() Role {
@@ -1562,7 +1712,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[17]
+	mi := &file_choir_v1_operator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1724,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[17]
+	mi := &file_choir_v1_operator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1737,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{17}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateTokenResponse) GetToken() string {
@@ -1621,7 +1771,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_choir_v1_operator_proto_msgTypes[18]
+	mi := &file_choir_v1_operator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1783,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[18]
+	mi := &file_choir_v1_operator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1796,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{18}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RevokeRequest) GetRole() Role {
@@ -1681,7 +1831,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_choir_v1_operator_proto_msgTypes[19]
+	mi := &file_choir_v1_operator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1843,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_choir_v1_operator_proto_msgTypes[19]
+	mi := &file_choir_v1_operator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1856,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_choir_v1_operator_proto_rawDescGZIP(), []int{19}
+	return file_choir_v1_operator_proto_rawDescGZIP(), []int{20}
 }
 
 var File_choir_v1_operator_proto protoreflect.FileDescriptor
@@ -1760,7 +1910,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"Reputation\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1c\n" +
 	"\tinclusion\x18\x02 \x01(\x01R\tinclusion\x12\x16\n" +
-	"\x06rounds\x18\x03 \x01(\x04R\x06rounds\"\xc8\x02\n" +
+	"\x06rounds\x18\x03 \x01(\x04R\x06rounds\"\xec\x02\n" +
 	"\aFigures\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
@@ -1774,9 +1924,11 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"duplicates\x12$\n" +
 	"\x04each\x18\t \x03(\v2\x10.choir.v1.FigureR\x04each\x12\x18\n" +
 	"\aomitted\x18\n" +
-	" \x01(\rR\aomittedB\t\n" +
+	" \x01(\rR\aomitted\x12\f\n" +
+	"\x01f\x18\v \x01(\rR\x01f\x12\x14\n" +
+	"\x05norms\x18\f \x03(\x01R\x05normsB\t\n" +
 	"\a_cosineB\x11\n" +
-	"\x0f_top_eigenvalue\"\xc1\x02\n" +
+	"\x0f_top_eigenvalue\"\xfa\x02\n" +
 	"\x06Figure\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x18\n" +
@@ -1791,16 +1943,26 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"norm_ratio\x18\b \x01(\x01H\x01R\tnormRatio\x88\x01\x01\x12\x1b\n" +
 	"\x06cosine\x18\t \x01(\x01H\x02R\x06cosine\x88\x01\x01\x12\x14\n" +
 	"\x05group\x18\n" +
-	" \x01(\rR\x05groupB\t\n" +
+	" \x01(\rR\x05group\x12\x19\n" +
+	"\x05score\x18\v \x01(\x01H\x03R\x05score\x88\x01\x01\x12\x12\n" +
+	"\x04rank\x18\f \x01(\rR\x04rankB\t\n" +
 	"\a_weightB\r\n" +
 	"\v_norm_ratioB\t\n" +
-	"\a_cosine\"z\n" +
+	"\a_cosineB\b\n" +
+	"\x06_score\"z\n" +
 	"\vMeasurement\x12\x16\n" +
 	"\x06recall\x18\x01 \x03(\x01R\x06recall\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
 	"\x04loss\x18\x03 \x01(\x01R\x04loss\x12\x19\n" +
 	"\x05probe\x18\x04 \x01(\x01H\x00R\x05probe\x88\x01\x01B\b\n" +
-	"\x06_probe\"\xcf\x01\n" +
+	"\x06_probe\"\xbb\x01\n" +
+	"\x05Trend\x12\x16\n" +
+	"\x06models\x18\x01 \x01(\rR\x06models\x12\x1a\n" +
+	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12-\n" +
+	"\x12accuracy_deviation\x18\x03 \x01(\x01R\x11accuracyDeviation\x12\x12\n" +
+	"\x04loss\x18\x04 \x01(\x01R\x04loss\x12%\n" +
+	"\x0eloss_deviation\x18\x05 \x01(\x01R\rlossDeviation\x12\x14\n" +
+	"\x05cusum\x18\x06 \x01(\x01R\x05cusum\"\xcf\x01\n" +
 	"\aPrivacy\x12.\n" +
 	"\x10epsilon_released\x18\x01 \x01(\x01H\x00R\x0fepsilonReleased\x88\x01\x01\x124\n" +
 	"\x13epsilon_coordinator\x18\x02 \x01(\x01H\x01R\x12epsilonCoordinator\x88\x01\x01\x12\x14\n" +
@@ -1815,7 +1977,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"Evaluation\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
-	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xd9\x05\n" +
+	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xab\x06\n" +
 	"\vRoundReport\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.choir.v1.RoundIdR\x02id\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x120\n" +
@@ -1841,7 +2003,11 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\vrolled_back\x18\x12 \x01(\bR\n" +
 	"rolledBack\x12'\n" +
 	"\x06alerts\x18\x13 \x03(\v2\x0f.choir.v1.AlertR\x06alerts\x12 \n" +
-	"\vquarantined\x18\x14 \x01(\rR\vquarantined\"k\n" +
+	"\vquarantined\x18\x14 \x01(\rR\vquarantined\x12\x1d\n" +
+	"\aclipped\x18\x15 \x01(\x01H\x00R\aclipped\x88\x01\x01\x12%\n" +
+	"\x05trend\x18\x16 \x01(\v2\x0f.choir.v1.TrendR\x05trendB\n" +
+	"\n" +
+	"\b_clipped\"k\n" +
 	"\x10WatchRunResponse\x12(\n" +
 	"\x05state\x18\x01 \x01(\v2\x12.choir.v1.RunStateR\x05state\x12-\n" +
 	"\x06report\x18\x02 \x01(\v2\x15.choir.v1.RoundReportR\x06report\"U\n" +
@@ -1874,7 +2040,7 @@ func file_choir_v1_operator_proto_rawDescGZIP() []byte {
 	return file_choir_v1_operator_proto_rawDescData
 }
 
-var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_choir_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_choir_v1_operator_proto_goTypes = []any{
 	(*StartRunHeader)(nil),        // 0: choir.v1.StartRunHeader
 	(*StartRunRequest)(nil),       // 1: choir.v1.StartRunRequest
@@ -1885,47 +2051,49 @@ var file_choir_v1_operator_proto_goTypes = []any{
 	(*Figures)(nil),               // 6: choir.v1.Figures
 	(*Figure)(nil),                // 7: choir.v1.Figure
 	(*Measurement)(nil),           // 8: choir.v1.Measurement
-	(*Privacy)(nil),               // 9: choir.v1.Privacy
-	(*ListRunsRequest)(nil),       // 10: choir.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 11: choir.v1.ListRunsResponse
-	(*Evaluation)(nil),            // 12: choir.v1.Evaluation
-	(*RoundReport)(nil),           // 13: choir.v1.RoundReport
-	(*WatchRunResponse)(nil),      // 14: choir.v1.WatchRunResponse
-	(*QuarantineRequest)(nil),     // 15: choir.v1.QuarantineRequest
-	(*CreateTokenRequest)(nil),    // 16: choir.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 17: choir.v1.CreateTokenResponse
-	(*RevokeRequest)(nil),         // 18: choir.v1.RevokeRequest
-	(*RevokeResponse)(nil),        // 19: choir.v1.RevokeResponse
-	(*RoundId)(nil),               // 20: choir.v1.RoundId
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(Role)(0),                     // 22: choir.v1.Role
+	(*Trend)(nil),                 // 9: choir.v1.Trend
+	(*Privacy)(nil),               // 10: choir.v1.Privacy
+	(*ListRunsRequest)(nil),       // 11: choir.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 12: choir.v1.ListRunsResponse
+	(*Evaluation)(nil),            // 13: choir.v1.Evaluation
+	(*RoundReport)(nil),           // 14: choir.v1.RoundReport
+	(*WatchRunResponse)(nil),      // 15: choir.v1.WatchRunResponse
+	(*QuarantineRequest)(nil),     // 16: choir.v1.QuarantineRequest
+	(*CreateTokenRequest)(nil),    // 17: choir.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 18: choir.v1.CreateTokenResponse
+	(*RevokeRequest)(nil),         // 19: choir.v1.RevokeRequest
+	(*RevokeResponse)(nil),        // 20: choir.v1.RevokeResponse
+	(*RoundId)(nil),               // 21: choir.v1.RoundId
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(Role)(0),                     // 23: choir.v1.Role
 }
 var file_choir_v1_operator_proto_depIdxs = []int32{
 	0,  // 0: choir.v1.StartRunRequest.header:type_name -> choir.v1.StartRunHeader
-	20, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
-	9,  // 2: choir.v1.RunState.privacy:type_name -> choir.v1.Privacy
+	21, // 1: choir.v1.RunState.id:type_name -> choir.v1.RoundId
+	10, // 2: choir.v1.RunState.privacy:type_name -> choir.v1.Privacy
 	4,  // 3: choir.v1.RunState.alerts:type_name -> choir.v1.Alert
 	5,  // 4: choir.v1.RunState.reputations:type_name -> choir.v1.Reputation
 	7,  // 5: choir.v1.Figures.each:type_name -> choir.v1.Figure
 	3,  // 6: choir.v1.ListRunsResponse.runs:type_name -> choir.v1.RunState
-	20, // 7: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
-	21, // 8: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
-	21, // 9: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
-	12, // 10: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
-	9,  // 11: choir.v1.RoundReport.privacy:type_name -> choir.v1.Privacy
+	21, // 7: choir.v1.RoundReport.id:type_name -> choir.v1.RoundId
+	22, // 8: choir.v1.RoundReport.began:type_name -> google.protobuf.Timestamp
+	22, // 9: choir.v1.RoundReport.ended:type_name -> google.protobuf.Timestamp
+	13, // 10: choir.v1.RoundReport.evaluation:type_name -> choir.v1.Evaluation
+	10, // 11: choir.v1.RoundReport.privacy:type_name -> choir.v1.Privacy
 	6,  // 12: choir.v1.RoundReport.figures:type_name -> choir.v1.Figures
 	8,  // 13: choir.v1.RoundReport.holdout:type_name -> choir.v1.Measurement
 	4,  // 14: choir.v1.RoundReport.alerts:type_name -> choir.v1.Alert
-	3,  // 15: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
-	13, // 16: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
-	22, // 17: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
-	21, // 18: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
-	22, // 19: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 15: choir.v1.RoundReport.trend:type_name -> choir.v1.Trend
+	3,  // 16: choir.v1.WatchRunResponse.state:type_name -> choir.v1.RunState
+	14, // 17: choir.v1.WatchRunResponse.report:type_name -> choir.v1.RoundReport
+	23, // 18: choir.v1.CreateTokenRequest.role:type_name -> choir.v1.Role
+	22, // 19: choir.v1.CreateTokenResponse.expires:type_name -> google.protobuf.Timestamp
+	23, // 20: choir.v1.RevokeRequest.role:type_name -> choir.v1.Role
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_choir_v1_operator_proto_init() }
@@ -1939,14 +2107,15 @@ func file_choir_v1_operator_proto_init() {
 	file_choir_v1_operator_proto_msgTypes[6].OneofWrappers = []any{}
 	file_choir_v1_operator_proto_msgTypes[7].OneofWrappers = []any{}
 	file_choir_v1_operator_proto_msgTypes[8].OneofWrappers = []any{}
-	file_choir_v1_operator_proto_msgTypes[9].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[10].OneofWrappers = []any{}
+	file_choir_v1_operator_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_choir_v1_operator_proto_rawDesc), len(file_choir_v1_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
