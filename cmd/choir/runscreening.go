@@ -79,11 +79,13 @@ type runFigures struct {
 	View          string      `json:"view"`
 	Rule          string      `json:"rule"`
 	Vectors       uint32      `json:"vectors"`
+	F             uint32      `json:"f"` // Byzantine ones that the rule is set for
 	Excluded      float64     `json:"excluded"`
 	Carried       float64     `json:"carried,omitempty"`
 	Cosine        *float64    `json:"cosine"`
 	TopEigenvalue *float64    `json:"top_eigenvalue"`
-	Duplicates    uint32      `json:"duplicates"` // in the largest group
+	Duplicates    uint32      `json:"duplicates"`      // in the largest group
+	Norms         []float64   `json:"norms,omitempty"` // least, quartiles, largest
 	Each          []runFigure `json:"each,omitempty"`
 	Omitted       uint32      `json:"omitted,omitempty"`
 }
@@ -98,6 +100,8 @@ type runFigure struct {
 	Weight     *float64 `json:"weight,omitempty"`
 	NormRatio  *float64 `json:"norm_ratio,omitempty"`
 	Cosine     *float64 `json:"cosine,omitempty"`
+	Score      *float64 `json:"score,omitempty"` // of Krum
+	Rank       uint32   `json:"rank,omitempty"`  // by score
 	Group      uint32   `json:"group,omitempty"` // of duplicates
 }
 
@@ -106,10 +110,10 @@ func newRunFigures(f *choirv1.Figures) *runFigures {
 		return nil
 	}
 	out := &runFigures{View: f.GetView(), Rule: f.GetRule(), Vectors: f.GetVectors(), Excluded: f.GetExcluded(), Carried: f.GetCarried(), Cosine: f.Cosine,
-		TopEigenvalue: f.TopEigenvalue, Duplicates: f.GetDuplicates(), Omitted: f.GetOmitted()}
+		TopEigenvalue: f.TopEigenvalue, Duplicates: f.GetDuplicates(), Omitted: f.GetOmitted(), F: f.GetF(), Norms: f.GetNorms()}
 	for _, v := range f.GetEach() {
 		out.Each = append(out.Each, runFigure{v.GetBucket(), v.GetClient(), v.GetClients(), v.GetSpoiled(), v.GetWeightless(), v.GetExcluded(),
-			v.Weight, v.NormRatio, v.Cosine, v.GetGroup()})
+			v.Weight, v.NormRatio, v.Cosine, v.Score, v.GetRank(), v.GetGroup()})
 	}
 	return out
 }
@@ -127,6 +131,23 @@ func newRunMeasurement(m *choirv1.Measurement) *runMeasurement {
 		return nil
 	}
 	return &runMeasurement{m.GetRecall(), m.GetAccuracy(), m.GetLoss(), m.Probe}
+}
+
+// runTrend is what the holdout leads to expect of the next model.
+type runTrend struct {
+	Models            uint32  `json:"models"`
+	Accuracy          float64 `json:"accuracy"`
+	AccuracyDeviation float64 `json:"accuracy_deviation"`
+	Loss              float64 `json:"loss"`
+	LossDeviation     float64 `json:"loss_deviation"`
+	Cusum             float64 `json:"cusum"`
+}
+
+func newRunTrend(t *choirv1.Trend) *runTrend {
+	if t == nil {
+		return nil
+	}
+	return &runTrend{t.GetModels(), t.GetAccuracy(), t.GetAccuracyDeviation(), t.GetLoss(), t.GetLossDeviation(), t.GetCusum()}
 }
 
 func newRunQuarantineCommand(verb, short string, do func(*grpctransport.Operator, context.Context, string, string, string) (*choirv1.RunState, error)) *cobra.Command {

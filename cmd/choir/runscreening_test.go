@@ -25,20 +25,24 @@ func TestStateOfARunSaysWhatToLookAtAndWhatCannotBeSeen(t *testing.T) {
 }
 
 func TestWatchedAttemptShowsFiguresHoldoutAndAlerts(t *testing.T) {
-	cosine, weight := -0.5, 0.0
+	cosine, weight, score, clipped, probe := -0.5, 0.0, 7.5, 0.25, 0.125
 	a := newRunAttempt(&choirv1.RoundReport{Reason: "gate: refused", RolledBack: true, Quarantined: 2,
-		Figures: &choirv1.Figures{View: "vectors", Rule: "krum", Vectors: 5, Excluded: 0.8, Cosine: &cosine, Duplicates: 2, Omitted: 1,
-			Each: []*choirv1.Figure{{Bucket: 1, Client: "ann", Clients: 1, Excluded: true, Weight: &weight, Group: 1}}},
-		Holdout: &choirv1.Measurement{Recall: []float64{1, -1}, Accuracy: 0.5, Loss: 2},
-		Alerts:  []*choirv1.Alert{{Name: "rollback", What: "the run went back"}}})
-	require.Equal(t, "round 0 attempt 0: failed after 0s with 0 admitted: gate: refused; holdout accuracy 0.5000; alert rollback: the run went back", a.line())
+		Figures: &choirv1.Figures{View: "vectors", Rule: "krum", Vectors: 5, F: 1, Norms: []float64{1, 2, 3, 4, 5}, Excluded: 0.8, Cosine: &cosine, Duplicates: 2, Omitted: 1,
+			Each: []*choirv1.Figure{{Bucket: 1, Client: "ann", Clients: 1, Excluded: true, Weight: &weight, Score: &score, Rank: 3, Group: 1}}},
+		Holdout: &choirv1.Measurement{Recall: []float64{1, -1}, Accuracy: 0.5, Loss: 2, Probe: &probe}, Clipped: &clipped,
+		Trend:  &choirv1.Trend{Models: 6, Accuracy: 0.4, AccuracyDeviation: 0.1, Loss: 3, LossDeviation: 0.5, Cusum: 1},
+		Alerts: []*choirv1.Alert{{Name: "rollback", What: "the run went back"}}})
+	require.Equal(t, "round 0 attempt 0: failed after 0s with 0 admitted: gate: refused; cosine to the last -0.5000; 0.8 of 5 vectors left out, f/n 0.2; "+
+		"holdout accuracy 0.5000, loss 2.0000, backdoor probes 0.1250; alert rollback: the run went back", a.line())
 	for _, c := range []struct {
 		v    any
 		want string
 	}{
-		{a.Figures, `{"view":"vectors","rule":"krum","vectors":5,"excluded":0.8,"cosine":-0.5,"top_eigenvalue":null,"duplicates":2,"omitted":1,
-			"each":[{"bucket":1,"client":"ann","clients":1,"excluded":true,"weight":0,"group":1}]}`},
-		{a.Holdout, `{"recall":[1,-1],"accuracy":0.5,"loss":2}`},
+		{a.Figures, `{"view":"vectors","rule":"krum","vectors":5,"f":1,"norms":[1,2,3,4,5],"excluded":0.8,"cosine":-0.5,"top_eigenvalue":null,"duplicates":2,"omitted":1,
+			"each":[{"bucket":1,"client":"ann","clients":1,"excluded":true,"weight":0,"score":7.5,"rank":3,"group":1}]}`},
+		{a.Holdout, `{"recall":[1,-1],"accuracy":0.5,"loss":2,"probe":0.125}`},
+		{a.Trend, `{"models":6,"accuracy":0.4,"accuracy_deviation":0.1,"loss":3,"loss_deviation":0.5,"cusum":1}`},
+		{a.Clipped, "0.25"},
 	} {
 		b, err := json.Marshal(c.v)
 		require.NoError(t, err)
@@ -49,4 +53,6 @@ func TestWatchedAttemptShowsFiguresHoldoutAndAlerts(t *testing.T) {
 	empty := newRunAttempt(&choirv1.RoundReport{})
 	require.Nil(t, empty.Figures)
 	require.Nil(t, empty.Holdout)
+	require.Nil(t, empty.Trend)
+	require.Nil(t, empty.Clipped)
 }

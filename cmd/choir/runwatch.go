@@ -63,7 +63,9 @@ type runAttempt struct {
 	Evaluation  *runEvaluation `json:"evaluation"` // null if nobody evaluated
 	runPrivacy
 	Figures     *runFigures     `json:"figures"` // null if nothing was opened
+	Clipped     *float64        `json:"clipped"` // share of clients, noised; null where the clip norm is not adapted
 	Holdout     *runMeasurement `json:"holdout"` // null without a holdout
+	Trend       *runTrend       `json:"holdout_trend"`
 	RolledBack  bool            `json:"rolled_back,omitempty"`
 	Alerts      []runAlert      `json:"alerts"`
 	Quarantined uint32          `json:"quarantined"` // clients left out
@@ -81,7 +83,7 @@ func newRunAttempt(r *choirv1.RoundReport) runAttempt {
 		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Released: r.GetReleased(),
 		Reason: r.GetReason(), Culprits: r.GetCulprits(), Model: hex.EncodeToString(r.GetModel()), UploadBytes: r.GetUploadBytes(),
 		UpdateNorm: r.GetUpdateNorm(), runPrivacy: newRunPrivacy(r.GetPrivacy()), Figures: newRunFigures(r.GetFigures()),
-		Holdout: newRunMeasurement(r.GetHoldout()), RolledBack: r.GetRolledBack(), Alerts: newRunAlerts(r.GetAlerts()), Quarantined: r.GetQuarantined()}
+		Clipped: r.Clipped, Holdout: newRunMeasurement(r.GetHoldout()), Trend: newRunTrend(r.GetTrend()), RolledBack: r.GetRolledBack(), Alerts: newRunAlerts(r.GetAlerts()), Quarantined: r.GetQuarantined()}
 	if e := r.GetEvaluation(); e != nil {
 		out.Evaluation = &runEvaluation{e.GetWeight(), e.GetAccuracy(), e.GetLoss()}
 	}
@@ -104,10 +106,22 @@ func (a runAttempt) line() string {
 	return text + a.screening()
 }
 
-// screening says what the coordinator's holdout measured, and what to look at.
+// screening says what the rule did, what the coordinator's holdout measured, and what to
+// look at.
 func (a runAttempt) screening() (text string) {
+	if f := a.Figures; f != nil {
+		if f.Cosine != nil {
+			text += fmt.Sprintf("; cosine to the last %.4f", *f.Cosine)
+		}
+		if f.Excluded > 0 {
+			text += fmt.Sprintf("; %.4g of %d vectors left out, f/n %.4g", f.Excluded, f.Vectors, float64(f.F)/float64(f.Vectors))
+		}
+	}
 	if h := a.Holdout; h != nil {
-		text += fmt.Sprintf("; holdout accuracy %.4f", h.Accuracy)
+		text += fmt.Sprintf("; holdout accuracy %.4f, loss %.4f", h.Accuracy, h.Loss)
+		if h.Probe != nil {
+			text += fmt.Sprintf(", backdoor probes %.4f", *h.Probe)
+		}
 	}
 	for _, x := range a.Alerts {
 		text += "; alert " + x.Name + ": " + x.What
