@@ -68,6 +68,9 @@ func (s *simulation) prepareAdversary() error {
 		return nil
 	}
 	s.witness.cheats = cheatsInSums(a.Attack)
+	if a.attacks() {
+		s.detection = new(detection)
+	}
 	s.adversaries = &adversaries{sim: s, attack: a.Attack, attackers: map[int]*attacker{}, model: slices.Clone(s.initial.Values())}
 	s.trainer.clients = slices.Clone(s.clients)
 	for index, place := range s.rng("byzantine").Perm(n) {

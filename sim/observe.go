@@ -43,6 +43,7 @@ func (s *simulation) check() {
 	if s.engine == nil {
 		return
 	}
+	s.judge()
 	st := s.engine.State()
 	if st.Failed != nil {
 		s.violate("coordinator failed: %v", st.Failed)
@@ -174,6 +175,9 @@ func (s *simulation) RoundOver(r coordinator.Report, m tensor.Model) {
 		admitted: r.Admitted, up: a.up, down: a.down, WallMS: milliseconds(s.stopwatch() - a.began),
 		VirtualSeconds: r.Ended.Sub(r.Began).Seconds(), EpsilonReleased: r.Spent.Released, EpsilonCoordinator: r.Spent.Coordinator}
 	out.Attackers, out.Idle = s.adversaries.over(r, m) // before anything of the round is forgotten
+	if s.detection != nil {
+		s.detection.over(r, out.Idle > 0, s.byzantine)
+	}
 	if r.ClipNorm > 0 {
 		out.ClipNorm = ptr(r.ClipNorm)
 	}

@@ -28,6 +28,8 @@ type Result struct {
 	Rounds []Round  `json:"rounds"`
 	Final  Final    `json:"final"`
 	Audit  *Audited `json:"audit,omitempty"`
+	// Detection is null where nobody attacks.
+	Detection *Detection `json:"detection"`
 	// Model is the last model published.
 	Model tensor.Model `json:"-"`
 }
@@ -144,6 +146,9 @@ func (s *simulation) result(wall time.Duration) (Result, error) {
 		} else {
 			f.RoundsFailed++
 		}
+	}
+	if s.detection != nil {
+		out.Detection = s.detection.result()
 	}
 	if v := s.violation.Load(); v != nil {
 		return out, fmt.Errorf("seed %d: %w: %s", s.cfg.Seed, ErrInvariant, *v)

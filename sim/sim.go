@@ -112,6 +112,7 @@ type simulation struct {
 	rosters     sync.Map              // read and verified, by digest
 	auditor     *auditor              // nil if nobody audits
 	adversaries *adversaries          // nil without Byzantine clients
+	detection   *detection            // nil if nobody attacks
 	probe       *dataset.Dataset      // what a backdoor is measured by; nil without one
 	seen        func(adversary.Known) // by attackers, for tests; nil
 	disk        *mem.Disk

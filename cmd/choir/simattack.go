@@ -15,6 +15,7 @@ import (
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/sim"
 	"github.com/choir-fl/choir/sim/adversary"
+	"github.com/choir-fl/choir/sim/report"
 )
 
 // attackFlags say who attacks a simulation, and by what rule it defends itself.
@@ -117,5 +118,8 @@ func writeAttack(w io.Writer, res sim.Result) {
 	}
 	if res.Final.AttackSuccess != nil {
 		fmt.Fprintf(w, "attack success\t%s of the probes are taken for the trigger's target\n", number(res.Final.AttackSuccess))
+	}
+	for _, d := range report.Detections(res) {
+		fmt.Fprintf(w, "%s\t%s\n", d.Name, d.Value)
 	}
 }

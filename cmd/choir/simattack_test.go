@@ -40,6 +40,8 @@ func TestSuccessOfABackdoorIsReported(t *testing.T) {
 	writeAttack(&b, res)
 	require.Contains(t, b.String(), "attack success\t0.")
 	require.Contains(t, b.String(), "25 % of the clients, against rule mean")
+	require.Contains(t, b.String(), "bad vectors, by alerts\t")
+	require.NotNil(t, res.Detection)
 	require.NotContains(t, b.String(), "too little")
 	res.Rounds[1].Idle = 3
 	b.Reset()

@@ -36,6 +36,34 @@ func attackFacts(r sim.Result) []fact {
 	return out
 }
 
+// Detections say how well what the coordinator saw told who attacked; none where nobody
+// did.
+func Detections(r sim.Result) []Setting {
+	d := r.Detection
+	if d == nil {
+		return nil
+	}
+	return []Setting{{"bad vectors, by the rule's choice", detector(d.Rule)}, {"bad vectors, by alerts", detector(d.Alerts)},
+		{"Byzantine clients, by reputation", detector(d.Reputation)}}
+}
+
+func detector(d *sim.Detector) string {
+	if d == nil {
+		return "nobody can be named"
+	}
+	text := fmt.Sprintf("%d of %d bad ones named, %d named in all", d.Right, d.Bad, d.Named)
+	if d.Precision != nil {
+		text += fmt.Sprintf("; precision %.3f", *d.Precision)
+	}
+	if d.Recall != nil {
+		text += fmt.Sprintf("; recall %.3f", *d.Recall)
+	}
+	if d.First != nil {
+		text += fmt.Sprintf("; first in round %d", *d.First)
+	}
+	return text
+}
+
 // attackPlots shows a backdoor's success, where there is one to measure, and how many
 // attackers were in each attempt.
 func attackPlots(rounds []sim.Round, column func(name, class string, value func(sim.Round) float64) series) []plot {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/choir-fl/choir/sim"
 )
 
 func TestAttackAndItsSuccessAreShown(t *testing.T) {
@@ -39,4 +41,16 @@ func TestAttackAndItsSuccessAreShown(t *testing.T) {
 	require.Equal(t, 2, seen)
 	require.Contains(t, page, "<h2>Attack success</h2>")
 	require.Contains(t, page, "<h2>Attackers</h2>")
+}
+
+func TestReportSaysHowWellAttackersWereTold(t *testing.T) {
+	p := testPage(3)
+	require.Empty(t, Detections(p.Result))
+	third, first := 1./3, 2
+	p.Result.Detection = &sim.Detection{Rule: &sim.Detector{Named: 6, Right: 2, Bad: 6, Precision: &third, Recall: &third, First: &first}, Alerts: &sim.Detector{Bad: 6}}
+	require.Equal(t, []Setting{
+		{"bad vectors, by the rule's choice", "2 of 6 bad ones named, 6 named in all; precision 0.333; recall 0.333; first in round 2"},
+		{"bad vectors, by alerts", "0 of 6 bad ones named, 0 named in all"},
+		{"Byzantine clients, by reputation", "nobody can be named"}}, Detections(p.Result))
+	require.Contains(t, render(t, p), "0 of 6 bad ones named, 0 named in all")
 }

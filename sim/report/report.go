@@ -91,7 +91,7 @@ func (p Page) settings() []Setting {
 		{"model", fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)}, {"data", c.Dataset}, {"seed", fmt.Sprint(r.Seed)},
 		{"model digest", r.Final.ModelDigest},
 	}
-	return append(out, p.Settings...)
+	return append(append(out, Detections(r)...), p.Settings...)
 }
 
 func fidelity(f sim.Fidelity) string {
