@@ -16,6 +16,7 @@ const (
 	AlertCusum      = "holdout_cusum" // the loss on the holdout rose, at once or little by little
 	AlertNormRatio  = "norm_ratio"    // a vector is far longer than the median one
 	AlertDuplicates = "duplicates"    // several vectors are nearly equal
+	AlertShort      = "buckets_short" // buckets were not opened, for too few clients
 	AlertGate       = "gate"          // the gate refused the model
 	AlertRollback   = "rollback"      // the run went back to its best model
 )

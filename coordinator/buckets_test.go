@@ -140,6 +140,8 @@ func TestSpoiledBucketIsLeftOutAndItsMembersAreNotTold(t *testing.T) {
 			r := w.reports[0]
 			require.True(t, r.Released)
 			require.Equal(t, []int{2, 3, 0, 1}, []int{r.Buckets, r.Survivors, r.Short, r.Spoiled})
+			require.Equal(t, []int{2, 0, 1, len(r.Culprits)}, []int{w.history()[0].Buckets, w.history()[0].Short, w.history()[0].Spoiled, w.history()[0].Culprits})
+			require.Equal(t, r.UploadBytes, w.history()[0].Upload)
 			buckets := w.bucketsOf(r)
 			good := slices.Concat(buckets...)
 			require.Len(t, good, 3)
@@ -181,6 +183,8 @@ func TestShortBucketIsNotOpened(t *testing.T) {
 			r := w.reports[0]
 			require.True(t, r.Released, r.Reason)
 			require.Equal(t, []int{2, 3, 1, 0}, []int{r.Buckets, r.Survivors, r.Short, r.Spoiled})
+			require.Equal(t, []coordinator.Alert{{Name: coordinator.AlertShort, What: "1 of 2 buckets had fewer clients than are opened", Value: 1}}, r.Alerts)
+			require.Equal(t, []int{2, 1, 0}, []int{w.history()[0].Buckets, w.history()[0].Short, w.history()[0].Spoiled})
 			buckets := w.bucketsOf(r)
 			require.Equal(t, slices.Concat(buckets...), w.completed(r.ID))
 			w.requireValues(slowMean(buckets, slices.Repeat([]float64{step}, 6), 0))

@@ -196,6 +196,9 @@ func (e *Engine) report(out *round.Outcome, next head) Report {
 			r.Alerts = append(r.Alerts, Alert{Name: AlertGate, What: out.Reason})
 		}
 	}
+	if r.Short > 0 {
+		r.Alerts = append(r.Alerts, Alert{Name: AlertShort, What: fmt.Sprintf("%d of %d buckets had fewer clients than are opened", r.Short, r.Buckets), Value: float64(r.Short)})
+	}
 	if p := e.pending; out.Released && p != nil {
 		r.Weight, r.UpdateNorm, r.Evaluation, r.Clipped = p.weight, p.norm, p.evaluation, p.clipped
 	}

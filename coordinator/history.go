@@ -20,6 +20,11 @@ type Ended struct {
 	Invited    int         `json:"invited"`
 	Admitted   int         `json:"admitted"`
 	Survivors  int         `json:"survivors"`
+	Buckets    int         `json:"buckets"`
+	Short      int         `json:"buckets_short,omitempty"`   // left out: too few clients
+	Spoiled    int         `json:"buckets_spoiled,omitempty"` // left out: no client's vector
+	Culprits   int         `json:"culprits,omitempty"`        // how many
+	Upload     int64       `json:"upload_bytes"`              // of one client
 	Released   bool        `json:"released"`
 	Reason     string      `json:"reason,omitempty"`
 	Model      string      `json:"model"`
@@ -41,7 +46,7 @@ type Ended struct {
 // line is the attempt's line in the run's history.
 func (r Report) line() (string, error) {
 	b, err := json.Marshal(Ended{Round: r.ID.Round, Attempt: r.ID.Attempt, Began: r.Began, Ended: r.Ended, Invited: r.Invited,
-		Admitted: r.Admitted, Survivors: r.Survivors, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
+		Admitted: r.Admitted, Survivors: r.Survivors, Buckets: r.Buckets, Short: r.Short, Spoiled: r.Spoiled, Culprits: len(r.Culprits), Upload: r.UploadBytes, Released: r.Released, Reason: r.Reason, Model: r.Model.String(),
 		UpdateNorm: r.UpdateNorm, Evaluation: r.Evaluation, ClipNorm: r.ClipNorm, Spent: r.Spent, Figures: r.Figures.Bounded(), Holdout: r.Holdout,
 		Clipped: r.Clipped, Trend: r.Trend, RolledBack: r.RolledBack, Alerts: r.Alerts, Quarantined: r.Quarantined, Pass: r.Pass})
 	return string(b), err

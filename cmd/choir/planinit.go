@@ -357,7 +357,7 @@ evaluation:
 #   recall_drop: 0.1 # refuse an aggregate that costs any class so much recall
 #   backdoor_rate: 0.05 # or that takes more of the stamped probes for the target
 #   rollback: 3 # refused attempts in a row until the best model is taken up again
-#   alerts: {cosine: 0, excluded: 0.2, recall_drop: 0.1, norm_ratio: 3, duplicates: 2}
+#   alerts: {cosine: 0, excluded: 0.2, recall_drop: 0.1, norm_ratio: 3, duplicates: 2, holdout_sigma: 3, cusum: 5}
 
 # End before the last round. 0: never.
 stop:

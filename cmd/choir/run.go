@@ -187,6 +187,11 @@ func newRunListCommand() *cobra.Command {
 						text(s.Round), text(s.Attempt), text(s.Phase), s.Admitted, s.Uploads,
 						bound(s.EpsilonReleased), bound(s.EpsilonCoordinator), figure(s.Delta), figure(s.ClipNorm), cmp.Or(alertNames(s.Alerts), "-"), s.Reason)
 				}
+				for _, s := range states {
+					if n := s.notice(); n != "" {
+						fmt.Fprintln(t, n)
+					}
+				}
 				return t.Flush()
 			})
 		},

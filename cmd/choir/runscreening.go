@@ -74,6 +74,14 @@ func (s runScreening) line() string {
 	return strings.Join(parts, "; ")
 }
 
+// notice says what the coordinator cannot see; empty from a coordinator that does not say.
+func (s runState) notice() string {
+	if s.Unseen == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s: view %s: %s", s.Job, s.View, s.Unseen)
+}
+
 // runFigures say what the rule did with what an attempt opened.
 type runFigures struct {
 	View          string      `json:"view"`

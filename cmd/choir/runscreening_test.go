@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,26 @@ func TestStateOfARunSaysWhatToLookAtAndWhatCannotBeSeen(t *testing.T) {
 	b, err = json.Marshal(newRunState(&choirv1.RunState{}).runScreening)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"view":"","unseen":"","alerts":[],"quarantined":[]}`, string(b))
+}
+
+// The sentence comes once, first of all, in words and not in JSON lines of their own.
+func TestWatcherSaysOnceWhatCannotBeSeen(t *testing.T) {
+	var out strings.Builder
+	w := watcher{job: "job", out: &out, seen: map[[2]uint32]bool{}}
+	state := &choirv1.WatchRunResponse{State: &choirv1.RunState{Job: "job", View: "sum", Unseen: "Attributing poison is unavailable in this mode."}}
+	for range 2 {
+		require.NoError(t, w.show(state))
+	}
+	require.Equal(t, "job: view sum: Attributing poison is unavailable in this mode.\n", out.String())
+	require.Empty(t, newRunState(&choirv1.RunState{Job: "job"}).notice(), "an older coordinator says nothing")
+}
+
+func TestWatchedAttemptSaysHowManyWereClippedWhereItIsKnown(t *testing.T) {
+	r := &choirv1.RoundReport{Released: true, Privacy: &choirv1.Privacy{Delta: 1e-5, ClipNorm: 2}}
+	require.Contains(t, newRunAttempt(r).line(), "clip norm 2, clipped share unavailable;")
+	clipped := -0.0625
+	r.Clipped = &clipped
+	require.Contains(t, newRunAttempt(r).line(), "clip norm 2, clipped share -0.0625 with noise;")
 }
 
 func TestWatchedAttemptShowsFiguresHoldoutAndAlerts(t *testing.T) {
@@ -55,4 +76,9 @@ func TestWatchedAttemptShowsFiguresHoldoutAndAlerts(t *testing.T) {
 	require.Nil(t, empty.Holdout)
 	require.Nil(t, empty.Trend)
 	require.Nil(t, empty.Clipped)
+}
+
+func TestWatchedAttemptTellsWhichBucketsWereLeftOut(t *testing.T) {
+	a := newRunAttempt(&choirv1.RoundReport{Buckets: 5, Short: 2, Spoiled: 1})
+	require.Equal(t, []uint32{5, 2, 1}, []uint32{a.Buckets, a.Short, a.Spoiled})
 }

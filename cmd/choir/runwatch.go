@@ -28,11 +28,11 @@ func newRunWatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch JOB",
 		Short: "Print a line for each attempt of a run until the run is over",
-		Long: `Print a line for each attempt that ends, latest ones first of all, until the run is
-finished (exit code 0), stopped (exit code 1) or without privacy budget for another
-attempt (exit code 3). A coordinator that cannot be
-reached is tried again until a signal; attempts that ended before its restart are
-in its log only.`,
+		Long: `Print what the coordinator cannot see in the run, then a line for each attempt that
+ends, latest ones first of all, until the run is finished (exit code 0), stopped (exit
+code 1) or without privacy budget for another attempt (exit code 3). A coordinator
+that cannot be reached is tried again until a signal; attempts that ended before its
+restart are in its log only.`,
 		Args: countArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w := watcher{job: args[0], out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), asJSON: asJSON, seen: map[[2]uint32]bool{}}
@@ -54,6 +54,8 @@ type runAttempt struct {
 	Admitted    uint32         `json:"admitted"`
 	Survivors   uint32         `json:"survivors"`
 	Buckets     uint32         `json:"buckets"`
+	Short       uint32         `json:"buckets_short"`   // left out: too few clients
+	Spoiled     uint32         `json:"buckets_spoiled"` // left out: no client's vector
 	Released    bool           `json:"released"`
 	Reason      string         `json:"reason,omitempty"`   // why it failed
 	Culprits    []string       `json:"culprits,omitempty"` // parties whose cheating was proven, or who held something back
@@ -80,7 +82,7 @@ type runEvaluation struct {
 
 func newRunAttempt(r *choirv1.RoundReport) runAttempt {
 	out := runAttempt{Round: r.GetId().GetRound(), Attempt: r.GetId().GetAttempt(), Began: r.GetBegan().AsTime(), Ended: r.GetEnded().AsTime(),
-		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Released: r.GetReleased(),
+		Invited: r.GetInvited(), Admitted: r.GetAdmitted(), Survivors: r.GetSurvivors(), Buckets: r.GetBuckets(), Short: r.GetShort(), Spoiled: r.GetSpoiled(), Released: r.GetReleased(),
 		Reason: r.GetReason(), Culprits: r.GetCulprits(), Model: hex.EncodeToString(r.GetModel()), UploadBytes: r.GetUploadBytes(),
 		UpdateNorm: r.GetUpdateNorm(), runPrivacy: newRunPrivacy(r.GetPrivacy()), Figures: newRunFigures(r.GetFigures()),
 		Clipped: r.Clipped, Holdout: newRunMeasurement(r.GetHoldout()), Trend: newRunTrend(r.GetTrend()), RolledBack: r.GetRolledBack(), Alerts: newRunAlerts(r.GetAlerts()), Quarantined: r.GetQuarantined()}
@@ -101,9 +103,17 @@ func (a runAttempt) line() string {
 		text += fmt.Sprintf(", received model: accuracy %.4f, loss %.4f", e.Accuracy, e.Loss)
 	}
 	if p := a.runPrivacy.line(); p != "" {
-		text += fmt.Sprintf("; clip norm %.4g; %s", *a.ClipNorm, p)
+		text += fmt.Sprintf("; clip norm %.4g, %s; %s", *a.ClipNorm, a.clipped(), p)
 	}
 	return text + a.screening()
+}
+
+// clipped says how many clients' updates were clipped, as far as anybody knows.
+func (a runAttempt) clipped() string {
+	if a.Clipped == nil {
+		return "clipped share unavailable"
+	}
+	return fmt.Sprintf("clipped share %.4g with noise", *a.Clipped)
 }
 
 // screening says what the rule did, what the coordinator's holdout measured, and what to
@@ -180,8 +190,12 @@ func (w *watcher) show(m *choirv1.WatchRunResponse) error {
 		w.seen[id] = true
 		document.Attempt, line = &a, a.line()
 	} else {
+		first := w.last.Job == ""
 		w.last = newRunState(m.GetState())
 		document.State = &w.last
+		if first { // once, however often the coordinator was away
+			line = w.last.notice()
+		}
 	}
 	if w.asJSON {
 		return json.NewEncoder(w.out).Encode(document)

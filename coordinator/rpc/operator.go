@@ -166,7 +166,7 @@ func wireReport(r coordinator.Report) *choirv1.RoundReport {
 		Model: r.Model[:], UploadBytes: uint64(r.UploadBytes), UpdateNorm: r.UpdateNorm,
 		Privacy: wirePrivacy(r.Spent, r.ClipNorm), Figures: wireFigures(r.Figures), Holdout: wireMeasurement(r.Holdout),
 		RolledBack: r.RolledBack, Alerts: wireAlerts(r.Alerts), Quarantined: uint32(r.Quarantined),
-		Clipped: r.Clipped, Trend: wireTrend(r.Trend)}
+		Clipped: r.Clipped, Trend: wireTrend(r.Trend), Short: uint32(r.Short), Spoiled: uint32(r.Spoiled)}
 	for _, c := range r.Culprits[:min(len(r.Culprits), maxCulprits)] {
 		out.Culprits = append(out.Culprits, string(c))
 	}

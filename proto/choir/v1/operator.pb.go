@@ -422,7 +422,7 @@ func (x *RunState) GetReputations() []*Reputation {
 type Alert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Alert.Name: cosine, excluded, recall_drop, holdout_drop, holdout_cusum, norm_ratio,
-	// duplicates, gate, rollback.
+	// duplicates, buckets_short, gate, rollback.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Alert.What, in words.
 	What string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
@@ -1271,7 +1271,7 @@ func (x *Evaluation) GetLoss() float64 {
 
 // RoundReport is how an attempt ended: coordinator.Report.
 //
-// Next free number: 23.
+// Next free number: 25.
 type RoundReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Report.ID.
@@ -1319,7 +1319,11 @@ type RoundReport struct {
 	// the clip norm is not adapted.
 	Clipped *float64 `protobuf:"fixed64,21,opt,name=clipped,proto3,oneof" json:"clipped,omitempty"`
 	// Report.Trend. Absent without a holdout.
-	Trend         *Trend `protobuf:"bytes,22,opt,name=trend,proto3" json:"trend,omitempty"`
+	Trend *Trend `protobuf:"bytes,22,opt,name=trend,proto3" json:"trend,omitempty"`
+	// Report.Short: buckets left out because too few clients were left in them.
+	Short uint32 `protobuf:"varint,23,opt,name=short,proto3" json:"short,omitempty"`
+	// Report.Spoiled: buckets that could not be opened.
+	Spoiled       uint32 `protobuf:"varint,24,opt,name=spoiled,proto3" json:"spoiled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1506,6 +1510,20 @@ func (x *RoundReport) GetTrend() *Trend {
 		return x.Trend
 	}
 	return nil
+}
+
+func (x *RoundReport) GetShort() uint32 {
+	if x != nil {
+		return x.Short
+	}
+	return 0
+}
+
+func (x *RoundReport) GetSpoiled() uint32 {
+	if x != nil {
+		return x.Spoiled
+	}
+	return 0
 }
 
 // WatchRunResponse tells what changed: the state, or an attempt that ended.
@@ -1977,7 +1995,7 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"Evaluation\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x12\n" +
-	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xab\x06\n" +
+	"\x04loss\x18\x03 \x01(\x01R\x04loss\"\xdb\x06\n" +
 	"\vRoundReport\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.choir.v1.RoundIdR\x02id\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x120\n" +
@@ -2005,7 +2023,9 @@ const file_choir_v1_operator_proto_rawDesc = "" +
 	"\x06alerts\x18\x13 \x03(\v2\x0f.choir.v1.AlertR\x06alerts\x12 \n" +
 	"\vquarantined\x18\x14 \x01(\rR\vquarantined\x12\x1d\n" +
 	"\aclipped\x18\x15 \x01(\x01H\x00R\aclipped\x88\x01\x01\x12%\n" +
-	"\x05trend\x18\x16 \x01(\v2\x0f.choir.v1.TrendR\x05trendB\n" +
+	"\x05trend\x18\x16 \x01(\v2\x0f.choir.v1.TrendR\x05trend\x12\x14\n" +
+	"\x05short\x18\x17 \x01(\rR\x05short\x12\x18\n" +
+	"\aspoiled\x18\x18 \x01(\rR\aspoiledB\n" +
 	"\n" +
 	"\b_clipped\"k\n" +
 	"\x10WatchRunResponse\x12(\n" +
