@@ -29,8 +29,8 @@ const (
 	trendRate = 0.2
 	// trendLeast is how many models are needed before anything stands out.
 	trendLeast = 5
-	// cusumSlack is taken off each rise, in standard deviations: as is usual, half of the
-	// shift that is to be found soonest, which is one.
+	// cusumSlack is taken off each rise, in standard deviations: the usual half. A loss that
+	// rises on and on is found; one that has risen once, by less than a few, is soon expected.
 	cusumSlack = 0.5
 	// Thresholds where the plan names none, in standard deviations.
 	defaultHoldoutSigma = 3

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,5 +132,63 @@ func TestTrendAlertsBeginBeyondTheirThresholds(t *testing.T) {
 			}
 			require.Equal(t, c.want, got)
 		})
+	}
+}
+
+// Another plan may have another holdout in mind.
+func TestTrendEndsWithItsPlan(t *testing.T) {
+	e := alerting(t, func(*plan.Literal) {})
+	e.head = fullHead()
+	require.NotEqual(t, e.head.plan, e.cfg.Plan.Digest())
+	require.Zero(t, e.resumed().trend)
+	e.head.plan = e.cfg.Plan.Digest()
+	require.Equal(t, e.head.trend, e.resumed().trend)
+}
+
+// The rates that docs/ROBUSTNESS.md states, on independent normal figures.
+func TestTrendAlertsFalselyAndFindsAsOftenAsIsSaid(t *testing.T) {
+	coins := rand.New(rand.NewPCG(1, 2))
+	const runs = 2000
+	// Of so many models, shifted by so much, it counts those after which each alert came.
+	follow := func(models int, shift func(model int) float64) (drops, sums int, found bool) {
+		now := trend{}
+		for i := range models {
+			var drop, cusum float64
+			x := coins.NormFloat64() + shift(i)
+			now, drop, cusum = now.follow(Measurement{Accuracy: -x, Loss: x}, defaultCusum)
+			if drop > defaultHoldoutSigma {
+				drops++
+			}
+			if cusum > defaultCusum {
+				sums++
+				found = found || i >= 40
+			}
+		}
+		return drops, sums, found
+	}
+	drops, sums := 0, 0
+	for range runs {
+		d, s, _ := follow(100, func(int) float64 { return 0 })
+		drops, sums = drops+d, sums+s
+	}
+	require.InDelta(t, 95*runs/155, drops, 150)
+	require.InDelta(t, 95*runs/2600, sums, 30)
+	within := func(shift func(since int) float64) float64 {
+		found := 0
+		for range runs {
+			if _, _, ok := follow(60, func(i int) float64 {
+				if i < 40 {
+					return 0
+				}
+				return shift(i - 39)
+			}); ok {
+				found++
+			}
+		}
+		return float64(found) / runs
+	}
+	require.InDelta(t, 0.97, within(func(since int) float64 { return float64(since) / 4 }), 0.02)
+	for _, c := range []struct{ size, share float64 }{{1, 0.06}, {2, 0.37}, {4, 0.97}} {
+		require.InDelta(t, c.share, within(func(int) float64 { return c.size }), 0.02, "%v", c.size)
 	}
 }
