@@ -83,7 +83,7 @@ func (f file) fillMap(v reflect.Value, key string, n ast.Node) error {
 			text = s.Value
 		case *ast.IntegerNode, *ast.FloatNode:
 		default:
-			return f.refuse(t.Position.Line, "%s.%.40s is neither a word nor a number", key, t.Value)
+			return f.refuse(t.Position.Line, "%.80q is neither a word nor a number", key+"."+t.Value)
 		}
 		if v.IsNil() {
 			v.Set(reflect.MakeMap(v.Type()))

@@ -10,7 +10,26 @@ const (
 	maxInside = 3   // collections that begin on one line, or between brackets and commas
 	maxKeys   = 256 // of one mapping
 	maxTabs   = 256 // in comments; the lexer takes time with their square
+	maxBlank  = 128 // line breaks in a row, two for a CRLF; it copies a text once for each that ends it
+	maxSaid   = 200 // characters of what the parser says, which quotes the file
 )
+
+// blank reports whether more lines in a row than any file needs have nothing in them.
+func blank(b []byte) bool {
+	breaks := 0
+	for _, c := range b {
+		switch c {
+		case '\n', '\r':
+			if breaks++; breaks > maxBlank {
+				return true
+			}
+		case ' ', '\t':
+		default:
+			breaks = 0
+		}
+	}
+	return false
+}
 
 // form follows the tokens of a file before they are parsed. The parser recurses into
 // nested values, and takes time with the square of the number of keys, of empty
@@ -19,6 +38,7 @@ const (
 type form struct {
 	last   *token.Token
 	line   int
+	key    int                // column of the latest key
 	inside int                // collections that began
 	keys   [maxColumn + 1]int // by column, the lines that began there since one began before it
 	open   []token.Type       // brackets
@@ -65,6 +85,8 @@ func (s *form) separated(t *token.Token) string {
 	case s.last == nil:
 	case s.last.Type == token.SequenceEntryType && t.Type == token.SequenceEntryType && s.last.Position.Line != t.Position.Line:
 		return "an entry before it has no value"
+	case s.last.Type == token.MappingValueType && t.Type == token.SequenceEntryType && t.Position.Column < s.key:
+		return "a key before it has no value"
 	case isScalar(s.last) && isScalar(t) && s.last.Position.Line == t.Position.Line:
 		return "a value follows another"
 	}
@@ -119,6 +141,9 @@ func (s *form) take(t *token.Token) string {
 		}
 		if s.inside++; s.inside > maxInside {
 			return "nested too deeply"
+		}
+		if s.last != nil && t.Type == token.MappingValueType {
+			s.key = s.last.Position.Column
 		}
 	case token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType, token.DirectiveType, token.DocumentEndType:
 		return "anchors, tags and the like are not used here"

@@ -41,6 +41,9 @@ func Read(name string, syntax *fault.Error, in io.Reader, into any) error {
 	if len(b) > maxFile || !utf8.Valid(b) || bytes.Count(b, []byte{'\t'}) > maxTabs {
 		return syntax.At("%s", name).Because(fmt.Errorf("longer than %d bytes, not UTF-8, or more than %d tabs", maxFile, maxTabs))
 	}
+	if blank(b) {
+		return syntax.At("%s", name).Because(fmt.Errorf("more than %d line breaks in a row", maxBlank))
+	}
 	f := file{name, syntax}
 	body, err := f.parse(string(b))
 	if err != nil {
@@ -110,10 +113,10 @@ func (f file) parse(text string) (ast.Node, error) {
 	parsed, err := parser.Parse(tokens, 0)
 	var described yaml.Error
 	if errors.As(err, &described) && described.GetToken() != nil && described.GetToken().Position != nil {
-		return nil, f.refuse(described.GetToken().Position.Line, "%s", described.GetMessage())
+		return nil, f.refuse(described.GetToken().Position.Line, "%.*s", maxSaid, described.GetMessage())
 	}
 	if err != nil {
-		return nil, f.syntax.At("%s", f.name).Because(err)
+		return nil, f.syntax.At("%s", f.name).Because(fmt.Errorf("%.*s", maxSaid, err.Error()))
 	}
 	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil || parsed.Docs[0].Body.Type() == ast.CommentType {
 		return nil, f.refuse(1, "there is nothing in it")

@@ -78,7 +78,11 @@ float: 5e-1
 truth: true
 time: 1m30s
 list:
-  - b: []
+  - b:
+    - 4
+  - a:
+      b:
+      - 5
   - {a: {}}
 map: {word: yes, number: 1.50}
 size: large
@@ -86,7 +90,7 @@ both:
   b: [3]
 `, &got))
 	require.Equal(t, all{Inner: Inner{A: &Inner{B: []int{1, -2}}}, Text: "5", Int: 7, Uint: 1<<64 - 1, Float: &half, Truth: true, Time: 90 * time.Second,
-		List: []Inner{{B: []int{}}, {A: &Inner{}}}, Map: map[string]string{"word": "yes", "number": "1.50"}, Size: 100,
+		List: []Inner{{B: []int{4}}, {A: &Inner{B: []int{5}}}, {A: &Inner{}}}, Map: map[string]string{"word": "yes", "number": "1.50"}, Size: 100,
 		Both: both{section: &Inner{B: []int{3}}}, Other: "stays"}, got)
 	var named all
 	require.NoError(t, read("both: file.yaml\nsize: 3\n", &named))
@@ -98,6 +102,7 @@ func TestWhatAFileWasNotMeantAsIsRefusedAtItsLine(t *testing.T) {
 		"unknown key":                {"truth: true\ntruths: true", `file.yaml:2: file cannot be read (key "truths" is unknown); correct it`},
 		"field without a key":        {"\"\": x", `file.yaml:1: file cannot be read (key "" is unknown)`},
 		"key twice":                  {"text: a\nint: 1\ntext: b", "file.yaml:3: "},
+		"key twice, once quoted":     {"'text': a\ntext: b", "file.yaml:2: "},
 		"key twice in a map":         {"map: {a: 1, a: 2}", "file.yaml:1: "},
 		"key twice, once inlined":    {"b: []\nb: []", "file.yaml:2: "},
 		"negative for whole":         {"uint: -1", `uint: "-1" is not a whole number in decimal, or too large`},
@@ -110,17 +115,29 @@ func TestWhatAFileWasNotMeantAsIsRefusedAtItsLine(t *testing.T) {
 		"what a custom type refuses": {"text: a\nsize: 101", "file.yaml:2: file cannot be read (size: 101 is too large)"},
 		"unknown key of a section":   {"both:\n  c: 1", `file.yaml:2: file cannot be read (key "both.c" is unknown)`},
 		"list for a map":             {"map: [a]", "map is not a list of keys and values"},
-		"list in a map":              {"map: {a: [1]}", "map.a is neither a word nor a number"},
+		"list in a map":              {"map: {a: [1]}", `"map.a" is neither a word nor a number`},
+		"line break in a map's key":  {"map: {\"a\\nb\": [1]}", `"map.a\nb" is neither a word nor a number`},
+		"long word for a text":       {"text: >" + strings.Repeat(">", 1000), `">>>`},
 		"number of an item":          {"list:\n- b: [1]\n- b: [1, x]", "file.yaml:3: file cannot be read (list[1].b[1]: "},
 		"anchor":                     {"text: &a x", "not used here"},
 		"nothing":                    {"# nothing", "there is nothing in it"},
+		"items without values":       {"list:\n" + strings.Repeat("- a:\n", 1<<17), "file.yaml:3: file cannot be read (a key before it has no value)"},
 		"longer than any":            {"#" + strings.Repeat(" ", maxFile), "longer than"},
+		"a megabyte of empty lines":  {"text: |\n" + strings.Repeat("\n", 1<<20-10), "line breaks in a row"},
+		"lines of spaces, with CR":   {"text: |\n" + strings.Repeat(" \t\r\n", maxBlank/2), "line breaks in a row"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := read(c.text, &all{})
 			require.ErrorIs(t, err, errTest)
 			require.ErrorContains(t, err, c.says)
 			require.NotContains(t, err.Error(), "\n")
+			require.Less(t, len(err.Error()), 400)
 		})
 	}
+}
+
+func TestTextMayEndInAsManyEmptyLinesAsAnyNeeds(t *testing.T) {
+	var got all
+	require.NoError(t, read("text: |\n  a\n"+strings.Repeat("\n", maxBlank-1)+"  b\n"+strings.Repeat(" \n", maxBlank-1), &got))
+	require.Equal(t, "a\n"+strings.Repeat("\n", maxBlank-1)+"b\n", got.Text)
 }
