@@ -263,9 +263,10 @@ func (e *Engine) awaits(id secagg.PartyID) bool {
 }
 
 // invitations is how many clients were invited to the attempt under way.
+// Where anybody may come, it is how many may.
 func (e *Engine) invitations() int {
-	if e.cfg.Plan.Selection() == plan.SelectPoisson {
-		return len(e.drawn)
+	if e.cfg.Plan.Selection() == plan.SelectCheckIn {
+		return e.cfg.Plan.Invited()
 	}
-	return e.cfg.Plan.Invited()
+	return len(e.drawn)
 }

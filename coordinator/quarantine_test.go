@@ -48,6 +48,9 @@ func TestQuarantinedClientIsLeftOutFromTheNextAttemptOn(t *testing.T) {
 			require.NotContains(t, slices.Concat(w.reports[1].Members...), secagg.PartyID("client-1"))
 			require.Equal(t, 2, w.reports[1].Survivors)
 			require.Equal(t, 1, w.reports[1].Quarantined)
+			if selection == plan.SelectUniform {
+				require.Equal(t, 2, w.reports[1].Invited)
+			}
 			require.NoError(t, w.engine.Release("client-1", "bob", "mended"))
 			require.Empty(t, w.engine.State().Quarantined)
 			restart()
