@@ -244,6 +244,50 @@ func TestUpdateIsTrainedOnceForAModel(t *testing.T) {
 	})
 }
 
+// What serves no other pass is not kept, and neither is what is refused: the trainer is asked again.
+func TestUpdateThatServesNoOtherPassIsNotKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		passes  int
+		refused bool
+		want    int
+	}{
+		"several passes": {3, false, 1}, "one pass": {1, false, 2}, "refused": {3, true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				terms := weighedTerms(t)
+				terms.Weiszfeld.Passes = c.passes
+				s := scriptOf(t, terms, whole...)
+				again := *s.offers[0].Task
+				again.Round.Attempt++
+				s.offers = []client.Offer{s.offers[0], {Task: &again}, {}}
+				trained := 0
+				trainer := trainerFunc(func(_ context.Context, m tensor.Model, _ secagg.Task) (client.Update, error) {
+					trained++
+					u := client.Update{Model: m, Examples: 10}
+					if c.refused && trained == 1 {
+						u.Examples = -1
+					}
+					return u, nil
+				})
+				cl := s.against(t, client.NewMemory(), trainer)
+				for attempt := range 2 {
+					s.mu.Lock()
+					s.open = 1
+					s.mu.Unlock()
+					_, err := cl.RunOnce(t.Context())
+					if c.refused && attempt == 0 {
+						require.ErrorIs(t, err, client.ErrUpdate)
+					} else {
+						require.NoError(t, err)
+					}
+				}
+				require.Equal(t, c.want, trained)
+			})
+		})
+	}
+}
+
 // words are what an upload of the script's scheme holds.
 func words(b []byte) (out []float64) {
 	for i := 0; i+4 <= len(b); i += 4 {

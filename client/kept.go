@@ -33,8 +33,8 @@ func (k *kept) serves(task secagg.Task) bool {
 
 // keep keeps an update, if the task may ask for it again.
 func (k *kept) keep(task secagg.Task, global tensor.Model, u Update) {
-	if task.Terms.Weiszfeld == (secagg.Weiszfeld{}) || !u.Model.Schema().Equal(global.Schema()) {
-		return
+	if task.Terms.Weiszfeld.Passes < 2 || u.Examples < 0 || !u.Model.Schema().Equal(global.Schema()) {
+		return // what Participant.Trained refuses is trained again
 	}
 	*k = kept{model: task.Model, terms: task.Terms, global: global.Clone(), update: u}
 	k.update.Model = u.Model.Clone() // the trainer's own is not ours

@@ -89,6 +89,9 @@ func (e *Engine) over(fx round.Effects) {
 		next.next(next.round, next.attempt+1)
 		e.learn(&next, out)
 		back := e.pending != nil && e.pending.refused && next.refuse(e.cfg.Plan.Screening().Rollback)
+		if back {
+			e.afresh(&next)
+		}
 		r = e.report(out, next)
 		if r.RolledBack = back; back {
 			r.Alerts = append(r.Alerts, Alert{Name: AlertRollback, What: "the run went back to its best model, " + next.model.String()})
@@ -153,8 +156,12 @@ func (e *Engine) dropSpool() {
 }
 
 // turned is in how many rounds in a row, with the one at hand, the aggregate turned
-// against the one before it.
+// against the one before it. Of several passes at a step the first alone counts, which is held
+// against the step before: the others go over the same updates again.
 func (e *Engine) turned(r *result) uint32 {
+	if pass, _ := e.pass(e.head); pass > 1 {
+		return e.head.opposed
+	}
 	if !e.opposed(r.figures) {
 		return 0
 	}

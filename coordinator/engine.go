@@ -181,6 +181,7 @@ func (e *Engine) resumed() head {
 		next.fallback, next.leftOut, next.absent = false, nil, nil // lessons of the old plan's attempts
 		next.clipNorm = e.firstClipNorm()
 		next.refused, next.opposed, next.trend = 0, 0, trend{}
+		e.afresh(&next)
 		if e.head.status != Finished {
 			next.next(next.round, next.attempt+1) // one under the old plan is not continued
 		}

@@ -18,12 +18,24 @@ func (e *Engine) moves(h head) bool {
 
 // centre is what the clients of an attempt weigh their updates by: the aggregate of the
 // last accepted round. In the first pass of a step it is that of the step before, and zero
-// where there was none.
+// where there was none, or it was begun afresh.
 func (e *Engine) centre(h head) secagg.Digest {
 	if e.cfg.Plan.Terms().Weiszfeld == (secagg.Weiszfeld{}) {
 		return secagg.Digest{}
 	}
 	return h.step
+}
+
+// afresh begins the step of a head anew, from a centre of zero: its passes are done again, and
+// count once. They were at another plan's step, or at another model; and a centre of another
+// plan may be longer than devices take.
+func (e *Engine) afresh(h *head) {
+	if e.cfg.Plan.Terms().Weiszfeld == (secagg.Weiszfeld{}) {
+		return
+	}
+	pass, _ := e.pass(*h)
+	h.rounds -= uint32(pass - 1)
+	h.step = secagg.Digest{}
 }
 
 // stay takes an aggregate that is no more than the centre of the next pass: the model and

@@ -204,14 +204,16 @@ func TestHoldoutMeasuresStepsAndNotPasses(t *testing.T) {
 // The best model is remembered through passes, in which nothing is measured.
 func TestBestModelOutlastsPasses(t *testing.T) {
 	w := screened(6, plan.Screening{RecallDrop: 0.2, Rollback: 1}, byWeight, weighed(2))(t)
+	centres := map[secagg.RoundID]secagg.Digest{}
 	for _, d := range w.devices {
 		d.size = func(id secagg.RoundID) float32 {
+			centres[id] = w.engine.State().Centre
 			switch {
 			case id.Round <= 2:
 				return 0.9
 			case id.Round <= 4: // a little worse, and accepted
 				return -0.3
-			case id.Attempt == 1:
+			case id.Round <= 6 && id.Attempt == 1:
 				return -9
 			}
 			return 0.3
@@ -222,9 +224,74 @@ func TestBestModelOutlastsPasses(t *testing.T) {
 	best := w.engine.State().Model
 	require.Equal(t, coordinator.Finished, w.run().Status)
 	h := w.history()
-	require.Len(t, h, 7)
+	require.Len(t, h, 8)
 	require.False(t, h[5].Released)
 	require.True(t, h[5].RolledBack)
 	require.Equal(t, best.String(), h[5].Model)
+	// The step is begun anew from the best model, with all its passes and from a centre of zero.
+	require.Equal(t, []int{2, 1, 2}, []int{h[5].Pass, h[6].Pass, h[7].Pass})
+	require.Equal(t, best.String(), h[6].Model)
+	require.NotEqual(t, best.String(), h[7].Model)
+	require.NotZero(t, centres[secagg.RoundID{Job: "job", Round: 6, Attempt: 1}])
+	require.Zero(t, centres[secagg.RoundID{Job: "job", Round: 6, Attempt: 2}])
+	require.Equal(t, 6, w.engine.State().Rounds)
 	requireClean(w)
+}
+
+// A changed plan begins a step anew: its first pass is weighed by zero, and not by what an
+// earlier rule or another clip norm made, which devices may refuse as too long.
+func TestChangedPlanBeginsAStepAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(*plan.Literal)
+		passes []int
+	}{
+		"from the mean":        {func(l *plan.Literal) { l.Training.WeightCap = 8 }, []int{0, 1, 2, 3, 1, 2, 3}},
+		"from other passes":    {weighed(2), []int{1, 1, 2, 3, 1, 2, 3}},
+		"from the same passes": {weighed(3), []int{1, 1, 2, 3, 1, 2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := inMemory("plain", 3, 6, c.before)(t)
+			adding(w, far(3))
+			w.start()
+			w.until("round 2", func() bool { return w.engine.State().Rounds == 1 })
+			w.changePlan(func(l *plan.Literal) {
+				weighed(3)(l)
+				l.Training.WeightCap, l.Encoding.ClipNorm = 0, 1
+			})
+			w.change = resuming
+			w.start()
+			require.Zero(t, w.engine.State().Rounds)
+			require.Zero(t, w.engine.State().Centre)
+			require.Equal(t, coordinator.Finished, w.run().Status)
+			var passes []int
+			for _, h := range w.history() {
+				if h.Released {
+					passes = append(passes, h.Pass)
+				}
+			}
+			require.Equal(t, c.passes, passes)
+			requireClean(w)
+		})
+	}
+}
+
+// Aggregates turn from step to step. Between the passes of one they are of the same updates.
+func TestStepsThatTurnTwiceRaiseAnAlert(t *testing.T) {
+	w := inMemory("plain", 3, 8, weighed(2))(t)
+	for _, d := range w.devices {
+		d.size = func(id secagg.RoundID) float32 { // turns in rounds 3 and 5
+			return []float32{1, -1, 1, 1}[(id.Round-1)/2]
+		}
+	}
+	w.start()
+	w.until("pass 2 of step 2", func() bool { return w.engine.State().Rounds == 3 })
+	w.start() // the count survives a restart
+	require.Equal(t, coordinator.Finished, w.run().Status)
+	for i, h := range w.history() {
+		if i == 4 {
+			require.Equal(t, []string{coordinator.AlertCosine}, names(h.Alerts))
+		} else {
+			require.Empty(t, h.Alerts, "round %d", i+1)
+		}
+	}
 }

@@ -36,7 +36,7 @@ type adversaries struct {
 	updates   *updates          // of the round under way; nil before its first attempt
 	battle    *battle           // of the attempt under way; nil between attempts
 	model     []float32         // of the round under way
-	step      []float32         // the latest that was released; nil before there is one
+	step      []float32         // the latest that moved the model; nil before there is one
 	memory    adversary.Memory
 }
 
@@ -145,7 +145,10 @@ func (a *adversaries) over(r coordinator.Report, m tensor.Model) (attackers, idl
 	}
 	a.battle = nil
 	if r.Released {
-		a.updates, a.step = nil, make([]float32, len(a.model))
+		a.updates = nil
+	}
+	if r.Released && (r.Pass == 0 || r.Pass == a.sim.plan.Passes()) { // other passes add nothing
+		a.step = make([]float32, len(a.model))
 		for i, v := range m.Values() {
 			a.step[i] = v - a.model[i]
 		}

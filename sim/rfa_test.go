@@ -11,6 +11,8 @@ import (
 	"github.com/choir-fl/choir/coordinator"
 	"github.com/choir-fl/choir/coordinator/plan"
 	"github.com/choir-fl/choir/secagg"
+	"github.com/choir-fl/choir/secagg/field"
+	"github.com/choir-fl/choir/sim/adversary"
 	"github.com/choir-fl/choir/tensor"
 )
 
@@ -178,6 +180,23 @@ func TestAttackersKnowHowUpdatesAreWeighed(t *testing.T) {
 	got := weighed(rows, []float32{1, 0}, secagg.Weiszfeld{Smoothing: 0.1, Passes: 3}, 10)
 	beta := math.Round(secagg.ExtraScale/math.Sqrt(81+36)) / secagg.ExtraScale
 	require.InDeltaSlice(t, []float64{(3 - 8*beta) / (3 + beta), 6 * beta / (3 + beta)}, got, 1e-12)
+}
+
+// The last step is what moved the model last: passes that did not are none.
+func TestAttackersRememberStepsAndNotPasses(t *testing.T) {
+	s := prepared(t, attacked(t, inPasses(small(t, "plain", 20, 20, 6, 4), 2), "free-rider", 0.1))
+	var steps [][]float32
+	s.seen = func(k adversary.Known) { steps = append(steps, k.Step) }
+	_, err := s.run(0)
+	require.NoError(t, err)
+	require.Len(t, steps, 6)
+	require.Nil(t, steps[0])
+	require.Nil(t, steps[1])
+	for i := 2; i < 6; i += 2 {
+		require.Equal(t, steps[i], steps[i+1])
+		require.NotZero(t, field.Norm(steps[i]))
+	}
+	require.NotEqual(t, steps[2], steps[4])
 }
 
 func TestSeedRepeatsWeighedPassesUnderFaults(t *testing.T) {

@@ -97,7 +97,11 @@ func (f *Findings) takenOff(sums string, honest int, where string) string {
 
 // meanOfOthers says what a client makes of the models that it gets.
 func (f *Findings) meanOfOthers(who, own string) string {
-	if f.Privacy.Noise == nil {
+	switch {
+	case f.passes > 0:
+		return fmt.Sprintf("the model and the centre of each round %s in, which is the exact weighted mean of the pass before it; by taking %s own off, roughly that of the others, and from the centres of two passes "+
+			"roughly the update of who dropped out between them", who, own)
+	case f.Privacy.Noise == nil:
 		return fmt.Sprintf("the model of each round %s in, and so the mean update of earlier cohorts; by taking %s own off, roughly the mean of the others", who, own)
 	}
 	return fmt.Sprintf("the model of each round %s in, and so the noised mean update of earlier cohorts, and who was admitted with %s: against that the epsilon for rosters counts", who, map[string]string{"its": "it", "their": "them"}[own])

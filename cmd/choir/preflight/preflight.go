@@ -57,7 +57,7 @@ type Findings struct {
 	Advice     *Advice     `json:"recommendation"`
 
 	corrupt int // clients, at most
-	passes  int // at one step of the model
+	passes  int // at one step of the model, of rule rfa; 0 under others
 }
 
 // Rounds says how many clients and attempts there are.
@@ -113,7 +113,7 @@ func findings(p plan.Plan) (*Findings, error) {
 		Rounds: Rounds{Count: p.Rounds(), Attempts: p.Attempts(), Invited: p.Invited(), Cohort: p.CohortSize(), Minimum: p.Minimum(),
 			Early: p.CloseAt() > 0, CloseAt: p.CloseAt()},
 		Encoding: encodingOf(p), View: p.Terms().View.String(), Buckets: bucketsOf(p), Warnings: []string{},
-		corrupt: share(p.Invited(), l.Scheme.Corrupt), passes: p.Passes(),
+		corrupt: share(p.Invited(), l.Scheme.Corrupt), passes: p.Terms().Weiszfeld.Passes,
 	}
 	var err error
 	if f.Privacy, err = privacyOf(p); err != nil {

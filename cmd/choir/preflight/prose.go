@@ -120,17 +120,21 @@ func protection(f *Findings) string {
 }
 
 func others(f *Findings) string {
+	sent := "the models"
+	if f.passes > 0 {
+		sent = "the models and centres"
+	}
 	if o := f.Oneshot; o != nil {
-		return fmt.Sprintf("A client sees the models it is sent, and the names of those admitted with it and of the committee, but no other's update. Committee members "+
+		return fmt.Sprintf("A client sees %s it is sent, and the names of those admitted with it and of the committee, but no other's update. Committee members "+
 			"see who takes part and survives; up to %d of them together learn no update and no sum. Somebody on the network sees who talks when and how much. An auditor "+
-			"sees what is handed over, and never more than the coordinator.", o.Corrupt)
+			"sees what is handed over, and never more than the coordinator.", sent, o.Corrupt)
 	}
 	if f.Graph == nil {
-		return "A client sees the models it is sent and the names of those admitted with it; somebody on the network sees who talks when and how much, and no content."
+		return "A client sees " + sent + " it is sent and the names of those admitted with it; somebody on the network sees who talks when and how much, and no content."
 	}
-	return fmt.Sprintf("A client sees the models it is sent, and the names of those admitted with it and of the survivors, but no other's update; nor do %d clients "+
+	return fmt.Sprintf("A client sees %s it is sent, and the names of those admitted with it and of the survivors, but no other's update; nor do %d clients "+
 		"together. Somebody on the network sees who talks when and how much, and no content. An auditor sees what is handed over, and never more than the coordinator.",
-		f.Graph.Threshold-1)
+		sent, f.Graph.Threshold-1)
 }
 
 func (f *Findings) trouble() string {

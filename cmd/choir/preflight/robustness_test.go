@@ -182,8 +182,10 @@ func TestWeighedUpdatesAreSaidToWithstandNoLiars(t *testing.T) {
 	text := oneLine(t, f)
 	require.Contains(t, text, "3 rounds make one step of the model")
 	require.Contains(t, text, "by subtracting the sums of two passes")
+	require.Contains(t, text, "the model and the centre of each round it is in")
 	var prose bytes.Buffer
 	require.NoError(t, f.WriteProse(&prose, check(t, l)))
+	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "A client sees the models and centres it is sent")
 	require.Contains(t, strings.Join(strings.Fields(prose.String()), " "), "A client that lies about its weight can set the result, within norm 8")
 
 	down := f.Bytes.Down
