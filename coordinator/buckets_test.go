@@ -193,6 +193,20 @@ func TestShortBucketIsNotOpened(t *testing.T) {
 	}
 }
 
+// The reason says it all.
+func TestAttemptThatOpensNothingRaisesNoAlertOfShortBuckets(t *testing.T) {
+	w := inMemory("plain", 3, 1, func(l *plan.Literal) { l.Rounds.Attempts = 1 })(t)
+	w.start()
+	for _, d := range w.devices {
+		w.ready(d)
+		d.frame = nil // it uploads nothing
+	}
+	require.Equal(t, coordinator.Stopped, w.run().Status)
+	require.False(t, w.reports[0].Released)
+	require.Equal(t, []int{1, 1}, []int{w.reports[0].Buckets, w.reports[0].Short})
+	require.Empty(t, w.reports[0].Alerts)
+}
+
 // falling opens buckets after a spoiled sum.
 func falling(l *plan.Literal) {
 	sealed(l)

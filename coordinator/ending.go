@@ -203,7 +203,7 @@ func (e *Engine) report(out *round.Outcome, next head) Report {
 			r.Alerts = append(r.Alerts, Alert{Name: AlertGate, What: out.Reason})
 		}
 	}
-	if r.Short > 0 {
+	if 0 < r.Short && r.Short < r.Buckets { // where none was opened, the reason says why
 		r.Alerts = append(r.Alerts, Alert{Name: AlertShort, What: fmt.Sprintf("%d of %d buckets had fewer clients than are opened", r.Short, r.Buckets), Value: float64(r.Short)})
 	}
 	if p := e.pending; out.Released && p != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/choir-fl/choir/client"
 	"github.com/choir-fl/choir/coordinator/robust"
+	"github.com/choir-fl/choir/internal/parallel"
 	"github.com/choir-fl/choir/secagg"
 	"github.com/choir-fl/choir/secagg/field"
 	"github.com/choir-fl/choir/sim/adversary"
@@ -149,24 +150,13 @@ func (b *battle) craft() {
 // many goroutines as there are workers.
 func (b *battle) train(clients []int) ([][]float32, error) {
 	out, errs := make([][]float32, len(clients)), make([]error, len(clients))
-	next := make(chan int, len(clients))
-	for i := range clients {
-		next <- i
-	}
-	close(next)
-	var wg sync.WaitGroup
-	for range min(len(clients), cap(b.sim.world.slots)) {
-		wg.Go(func() {
-			for i := range next {
-				u, err := b.known.of(clients[i], func() (client.Update, error) { return b.sim.trainer.train(clients[i], b.global.Clone(), b.task) })
-				if err == nil {
-					out[i] = clipped(u, b.global, b.task)
-				}
-				errs[i] = err
-			}
-		})
-	}
-	wg.Wait()
+	parallel.Workers(cap(b.sim.world.slots))(len(clients), func(i int) {
+		u, err := b.known.of(clients[i], func() (client.Update, error) { return b.sim.trainer.train(clients[i], b.global.Clone(), b.task) })
+		if err == nil {
+			out[i] = clipped(u, b.global, b.task)
+		}
+		errs[i] = err
+	})
 	return out, errors.Join(errs...)
 }
 
