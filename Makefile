@@ -78,9 +78,10 @@ mutants:
 # Tests that start processes start plain binaries: the detector would see nothing of
 # them. Noise, accountants, plans, audits and models have no goroutines. Schemes are machines that
 # one goroutine drives; of theirs only what adds and opens sums is used by several. The
-# simulator's goroutines are those of its workers, whatever it simulates.
+# simulator's goroutines are those of its workers, whatever it simulates. A sweep that fails each
+# write of a run in turn takes the same steps hundreds of times.
 race:
-	go test -race -timeout=20m $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)|/dp(/|$$)|/coordinator/plan$$|/sim(/audit|/model)?$$|/cmd/choir/(bench|preflight)$$')
+	go test -race -timeout=20m -skip 'AtEveryWrite|EverySingleFailedWrite|WhicheverWriteFails' $$(go list ./... | grep -vE '/internal/processes$$|/secagg/(oneshot|pairwise)(/|$$)|/dp(/|$$)|/coordinator/plan$$|/sim(/audit|/model)?$$|/cmd/choir/(bench|preflight)$$')
 	go test -race -run 'Parallel|Accumul|Snapshot|Pieces|Workers' ./secagg/oneshot/... ./secagg/pairwise/...
 	go test -race -run 'Learns|Soak|Crash|Modes|Repeat|Workers' ./sim
 
